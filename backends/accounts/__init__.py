@@ -1,0 +1,1 @@
+"""The accounts domain: contract, model and adapters. Never imports textual, console, screens or widgets."""

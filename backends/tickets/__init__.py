@@ -1,0 +1,1 @@
+"""The tickets domain: contract, model and adapters. Never imports textual, console, screens or widgets."""
