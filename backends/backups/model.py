@@ -1,0 +1,161 @@
+"""Backups: repositories, jobs, snapshots, files. Records are facts, states are derived. Never imports an adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+
+class Protection(StrEnum):
+    """How well a job's data is protected today."""
+
+    OK = "OK"
+    DUE = "DUE"
+    LATE = "LATE"
+    FAILED = "FAILED"
+    PARTIAL = "PARTIAL"
+    NEVER = "NEVER"
+    UNKNOWN = "UNKNOWN"
+    SUSPICIOUS = "SUSPICIOUS"
+    CLOCK = "CLOCK"
+    """The newest snapshot lies in the future."""
+
+
+PROTECTION_SEVERITY = {
+    Protection.FAILED: 7, Protection.NEVER: 6, Protection.LATE: 5, Protection.CLOCK: 4, Protection.SUSPICIOUS: 4,
+    Protection.PARTIAL: 3, Protection.UNKNOWN: 2, Protection.DUE: 1, Protection.OK: 0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRow:
+    """A line of the list: what is backed up (host + paths in one repository) and its last success against the RPO."""
+
+    backend: str
+    id: str
+    """"<repository id>/<host>/<paths or tags>", stable."""
+    name: str
+    """"fs01 /srv/share"."""
+    repository: str
+    tool: str
+    """restic, borg."""
+    protection: Protection
+    last_success: datetime | None = None
+    rpo: float | None = None
+    """Seconds."""
+    snapshots: int = 0
+    size: int | None = None
+    """Bytes of the newest snapshot."""
+    host: str = ""
+    text: str = ""
+    """Why it is so, in words."""
+    at: datetime | None = None
+    stale: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Where backups are kept. `location` never holds a secret."""
+
+    id: str
+    name: str
+    tool: str
+    location: str
+    version: str = ""
+    reachable: bool = True
+    text: str = ""
+    size: int | None = None
+    snapshots: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One backup that can be restored (`readable` False: it is listed, but damaged)."""
+
+    backend: str
+    id: str
+    """The full id."""
+    short_id: str
+    time: datetime
+    host: str
+    user: str = ""
+    paths: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    files: int | None = None
+    size: int | None = None
+    added: int | None = None
+    duration: float | None = None
+    readable: bool = True
+    note: str = ""
+
+
+EntryKind = Literal["dir", "file", "link", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file in a snapshot. `path` is exact, in bytes; `name` is its cleaned last part for the screen."""
+
+    path: bytes
+    name: str
+    kind: EntryKind
+    size: int = 0
+    mode: int = 0
+    user: str = ""
+    group: str = ""
+    modified: datetime | None = None
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One line of a diff: + added, - removed, M content, T type, U metadata."""
+
+    path: bytes
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What changed between two snapshots."""
+
+    items: tuple[Difference, ...]
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    bytes_added: int = 0
+    bytes_removed: int = 0
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BackupQuery:
+    """Which jobs. `faults` = not OK and not due. Sort: severity, name, last_success, size."""
+
+    text: str = ""
+    inverse: bool = False
+    protections: tuple[Protection, ...] = ()
+    faults: bool = False
+    sort: str = "severity"
+    descending: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotQuery:
+    """Which snapshots: of one job, host or path, before a time; newest first."""
+
+    job: str = ""
+    host: str = ""
+    before: datetime | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A place where a file was found."""
+
+    snapshot: str
+    entry: Entry
+    warnings: tuple[str, ...] = field(default_factory=tuple)

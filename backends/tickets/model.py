@@ -1,0 +1,172 @@
+"""The ticket in the field's words: frozen records, aware UTC times, stable ids. Never imports an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+
+class Phase(StrEnum):
+    """What code decides by; the status is the site's own word for it."""
+
+    NEW = "new"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+
+OPEN_PHASES = (Phase.NEW, Phase.ACTIVE, Phase.PAUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody outside the desk: the requester, a watcher. `login` ties them to a directory account where known."""
+
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+    login: str = ""
+    location: str = ""
+    department: str = ""
+
+    def label(self) -> str:
+        """The name to show: name, else login, else address."""
+        return self.name or self.login or self.email or "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRow:
+    """A line of a list: only what lists show."""
+
+    backend: str
+    id: str
+    """Stable id in its system (embedded: the uid)."""
+    number: str
+    """What people say: "T-1042"."""
+    subject: str
+    status: str
+    phase: Phase
+    priority: int
+    """1 (most urgent) to 4."""
+    queue: str = ""
+    requester: str = ""
+    assignee: str = ""
+    team: str = ""
+    location: str = ""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    due_at: datetime | None = None
+    """When the running target (first response or resolution) is due; None where there is none or it was met."""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field of an event: before and after, as JSON values."""
+
+    field: str
+    old: Any = None
+    new: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the timeline, append-only. `type` is one of tickets.model.EVENT_TYPES or the system's own word."""
+
+    seq: int
+    at: datetime
+    actor: str
+    type: str
+    public: bool = False
+    body: str = ""
+    changes: tuple[FieldChange, ...] = ()
+    minutes: int = 0
+    via: str = "ui"
+    op_id: str = ""
+
+
+EVENT_TYPES = (
+    "created", "replied", "noted", "call_logged", "field_changed", "status_changed", "assigned", "taken", "released", "stolen",
+    "pending_set", "woke_up", "vendor_referred", "vendor_followed_up", "vendor_returned", "linked", "unlinked", "merged_in",
+    "merged_away", "split", "attached", "time_logged", "approved", "refused", "action_run", "reopened", "closed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The whole ticket. `version` is opaque; pass it back as `Change.version` to be told of a conflict."""
+
+    row: TicketRow
+    kind: str = "incident"
+    """incident, request, problem, change, task."""
+    body: str = ""
+    category: str = ""
+    requester: Person = field(default_factory=Person)
+    watchers: tuple[Person, ...] = ()
+    origin: str = "console"
+    impact: int = 3
+    urgency: int = 3
+    pending_reason: str = ""
+    pending_until: datetime | None = None
+    resolution: str = ""
+    tags: tuple[str, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    time_spent: int = 0
+    """Minutes."""
+    first_response_at: datetime | None = None
+    resolved_at: datetime | None = None
+    closed_at: datetime | None = None
+    reopened: int = 0
+    offered: tuple[str, ...] = ()
+    """Statuses it may go to now."""
+    refs: tuple[str, ...] = ()
+    """What it is about: `domain:backend:id` of devices, accounts, snapshots."""
+
+
+SortKey = Literal["number", "subject", "status", "priority", "queue", "requester", "assignee", "created_at", "updated_at", "due_at"]
+
+
+@dataclass(frozen=True, slots=True)
+class TicketQuery:
+    """Which tickets, in which order. Empty = all. Lists of words are "any of"; `text` is found in subject, requester and number."""
+
+    text: str = ""
+    inverse: bool = False
+    """True: those that `text` does NOT match."""
+    phases: tuple[Phase, ...] = ()
+    statuses: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    assignees: tuple[str, ...] = ()
+    """"" stands for nobody."""
+    priorities: tuple[int, ...] = ()
+    overdue: bool = False
+    requester: str = ""
+    ref: str = ""
+    """Only those about this `domain:backend:id`."""
+    sort: SortKey = "updated_at"
+    descending: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The site's words: queues, statuses with their phase, people who can be assigned."""
+
+    queues: tuple[str, ...] = ()
+    statuses: Mapping[str, Phase] = field(default_factory=dict)
+    agents: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCount:
+    """Figures for the wall and the header: open, new, overdue, unassigned, and open per assignee."""
+
+    open: int = 0
+    new: int = 0
+    overdue: int = 0
+    unassigned: int = 0
+    by_assignee: Mapping[str, int] = field(default_factory=dict)
