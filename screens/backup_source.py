@@ -1,0 +1,107 @@
+"""The list of backup jobs: columns, sorts, and a job as a row; and the list of a job's snapshots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console.desk import Desk
+
+from backends.backups.model import PROTECTION_SEVERITY, BackupQuery, BackupRow, Protection, Snapshot, SnapshotQuery
+from backends.contract import now
+from console.ages import age, span, stamp
+from console.sizes import size
+from screens.sources import Source
+from widgets.columns import Column, Row
+
+PROTECTION_TONE = {
+    Protection.OK: "ok", Protection.DUE: "", Protection.LATE: "warn", Protection.FAILED: "bad", Protection.PARTIAL: "warn",
+    Protection.NEVER: "bad", Protection.UNKNOWN: "warn", Protection.SUSPICIOUS: "warn", Protection.CLOCK: "warn",
+}  # fmt: skip
+
+
+class BackupSource(Source):
+    """Backup jobs of all repositories, the least protected first."""
+
+    domain = "backups"
+    title = "Backups"
+    list_method = "backups"
+    sorts = ("severity", "name", "last_success", "size")
+    columns = (
+        Column("severity", "State", 10),
+        Column("last_success", "Last", 5, align="right"),
+        Column("name", "Job", 16, flex=2),
+        Column("text", "Why", 14, flex=3, drop=1),
+        Column("rpo", "RPO", 4, align="right", drop=4),
+        Column("size", "Size", 9, align="right", drop=3),
+        Column("snapshots", "Kept", 5, align="right", drop=5),
+        Column("repository", "Repository", 14, drop=6, wide=True),
+        Column("tool", "Tool", 7, drop=7, wide=True),
+        Column("at", "Known", 5, align="right", drop=8, wide=True),
+    )
+
+    def first_query(self) -> BackupQuery:
+        """All jobs."""
+        return BackupQuery()
+
+    def severity(self, item: Any) -> int:
+        """By protection."""
+        return PROTECTION_SEVERITY.get(item.protection, 0)
+
+    def row(self, item: Any, several: bool) -> Row:
+        """A job's line: last success against its RPO."""
+        job: BackupRow = item
+        moment = now()
+        why = f"stale {age(job.at, moment)}: {job.stale}" if job.stale else job.text
+        cells = (
+            str(job.protection), age(job.last_success, moment), job.name, why, span(job.rpo) if job.rpo else "", size(job.size),
+            str(job.snapshots), job.repository, job.tool, age(job.at, moment),
+        )  # fmt: skip
+        tone = "dim" if job.stale else PROTECTION_TONE.get(job.protection, "")
+        return Row(f"backups:{job.backend}:{job.id}", cells, (tone, "dim", "", "dim", "dim", "dim", "dim", "dim", "dim", "dim"))
+
+
+class SnapshotSource(Source):
+    """Snapshots of one job, the newest first."""
+
+    domain = "backups"
+    title = "Snapshots"
+    list_method = "snapshots"
+    sorts = ("time",)
+    columns = (
+        Column("time", "Taken", 16),
+        Column("age", "Age", 4, align="right"),
+        Column("short", "Snapshot", 10),
+        Column("host", "Host", 10, flex=1, drop=3),
+        Column("paths", "Paths", 14, flex=3, drop=1),
+        Column("files", "Files", 9, align="right", drop=4),
+        Column("size", "Size", 9, align="right", drop=2),
+        Column("added", "Added", 9, align="right", drop=5),
+        Column("note", "Note", 10, drop=6),
+    )
+
+    def __init__(self, desk: Desk, backend: str, job: str) -> None:
+        self._backend, self._job = backend, job
+        super().__init__(desk)
+
+    def first_query(self) -> SnapshotQuery:
+        """Of this job."""
+        return SnapshotQuery(job=self._job)
+
+    def backends(self) -> list[Any]:
+        """The one that keeps them."""
+        return [opened.backend for opened in self.desk.backends("backups") if opened.name == self._backend and opened.backend]
+
+    def subtitle(self) -> str:
+        """The filter."""
+        return f"/{self.query.text}" if self.query.text else ""
+
+    def row(self, item: Any, several: bool) -> Row:
+        """A snapshot's line; a damaged one says so."""
+        snap: Snapshot = item
+        note = snap.note or ("" if snap.readable else "UNREADABLE")
+        cells = (
+            stamp(snap.time, self.desk.config.timezone), age(snap.time), snap.short_id, snap.host, " ".join(snap.paths),
+            "" if snap.files is None else f"{snap.files:,}", size(snap.size), size(snap.added), note,
+        )  # fmt: skip
+        tones = ("" if snap.readable else "bad", "dim", "accent", "dim", "", "dim", "dim", "dim", "warn")
+        return Row(f"backups:{snap.backend}:{snap.id}", cells, tones)

@@ -1,0 +1,139 @@
+"""`Pane`: a list on the desk - its head line and its grid - fed by a `Source`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from backends.errors import BackendError
+from screens.sources import Source
+from widgets.bars import Bar
+from widgets.columns import Row
+from widgets.grid import Grid
+from widgets.window import CHUNK
+
+
+class Pane(Vertical):
+    """A list with its head. It fetches what its grid asks for and says why there is nothing to see."""
+
+    DEFAULT_CSS = "Pane { height: 1fr; width: 1fr; }"
+
+    def __init__(self, source: Source, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.source = source
+        self.grid = Grid(source.columns)
+        self.head = Bar(tone="bar-dim")
+        self.error: BackendError | None = None
+        self._fetching: dict[int, asyncio.Task[None]] = {}
+        self._follow: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """Head, then list."""
+        yield self.head
+        yield self.grid
+
+    def on_mount(self) -> None:
+        """Say that it is loading; the data comes when the backends are open."""
+        self.show_head()
+
+    # -- the list ---------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Read the list from its beginning (a new filter, view or sort, or the backends are open now)."""
+        self.grid.sort = (self.source.query.sort, self.source.query.descending) if hasattr(self.source.query, "sort") else ("", False)
+        if not self.source.backends():
+            self._say_why_empty()
+            return
+        self.grid.restart()
+        self.show_head()
+
+    def again(self) -> None:
+        """The list may have changed: read what is in view again, the cursor stays on its record."""
+        if not self.source.backends():
+            self._say_why_empty()
+        elif self.grid.window.total == 0:
+            self.grid.restart()
+        else:
+            self._follow = self.grid.cursor_key
+            self.grid.recheck()
+
+    def on_grid_need(self, event: Grid.Need) -> None:
+        """Fetch a chunk, off the key path."""
+        event.stop()
+        old = self._fetching.get(event.number)
+        if old is not None and not old.done() and event.generation == self.grid.generation:
+            old.cancel()
+        self._fetching[event.number] = asyncio.create_task(self._fetch(event.number, event.generation))
+
+    async def _fetch(self, number: int, generation: int) -> None:
+        try:
+            rows, total = await self.source.page(number * CHUNK, CHUNK)
+        except BackendError as error:
+            self._failed(error, generation)
+            return
+        if not self.is_attached or generation != self.grid.generation:
+            return
+        self.error = None
+        if total == 0:
+            self._say_no_match()
+        await self._settle(rows, number, total, generation)
+        self.show_head()
+
+    async def _settle(self, rows: list[Row], number: int, total: int, generation: int) -> None:
+        key, self._follow = self._follow, None
+        self.grid.fill(number, rows, total, generation)
+        if key is None or self.grid.cursor_key == key:
+            return
+        place = self.grid.window.index(key)
+        if place is None:
+            try:
+                place = await self.source.position(key)
+            except BackendError:
+                return
+        if place is not None and generation == self.grid.generation:
+            self.grid.go(place)
+
+    def _failed(self, error: BackendError, generation: int) -> None:
+        if not self.is_attached or generation != self.grid.generation:
+            return
+        self.error = error
+        self.grid.say_empty(f"{error.title}: {error.text}", error.hint, "R tries again")
+        self.show_head()
+
+    # -- what it says -----------------------------------------------------------------------------------
+
+    def show_head(self) -> None:
+        """Title, count, view and filter; why the data is old on the right."""
+        total = self.grid.window.total
+        marks = f"  {len(self.grid.marks)} marked" if self.grid.marks else ""
+        left = [(" " + self.source.title, "bar"), (f" {total:,}" if total else "", "bar-dim"), ("  " + self.source.subtitle() + marks, "bar-dim")]
+        right = []
+        if self.error is not None:
+            right = [(f"{self.error.title.lower()} ", "bar-bad")]
+        elif self.source.note:
+            right = [(self.source.note + " ", "bar-warn")]
+        self.head.show(left, right)
+
+    def _say_no_match(self) -> None:
+        what = self.source.subtitle()
+        if self.source.query.text or getattr(self.source.query, "faults", False) or what:
+            self.grid.say_empty(f"No {self.source.title.lower()} match {what!r}." if what else "Nothing here.", "esc clears the filter, v chooses a view.")
+        else:
+            self.grid.say_empty(f"No {self.source.title.lower()} yet.")
+
+    def _say_why_empty(self) -> None:
+        opened = self.source.desk.backends(self.source.domain)
+        if not opened:
+            self.grid.say_empty(
+                f"No {self.source.domain} are configured.",
+                f"Add a [{self.source.domain}.NAME] table to the configuration; `deskside init` writes one.",
+            )
+        elif all(item.error is None for item in opened):
+            self.grid.say_empty("Loading ...")
+        else:
+            error = next(item.error for item in opened if item.error is not None)
+            self.error = error
+            self.grid.say_empty(f"{error.title}: {error.text}", error.hint, "R tries again")
+        self.show_head()

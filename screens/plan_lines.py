@@ -1,0 +1,28 @@
+"""A plan as the lines that stand above its confirmation: what changes, what else happens, what leaves the house."""
+
+from __future__ import annotations
+
+from backends.contract import Plan
+from widgets.toned import Line
+
+_DANGER = {0: "", 1: "can be undone", 2: "HARD TO UNDO", 3: "PROTECTED: a second person must agree"}
+
+
+def plan_lines(plan: Plan) -> list[Line]:
+    """The summary, each step, side effects, and what is missing."""
+    tone = "bad" if plan.danger >= 2 else "dim"
+    out: list[Line] = [((" " + plan.summary, "title"), ("   " + _DANGER[plan.danger], tone))]
+    for step in plan.steps[:12]:
+        out.append(((f"   {step.what}: ", "dim"), (_short(step.before) or "nothing", "dim"), (" → ", "dim"), (_short(step.after) or "nothing", "")))
+    if len(plan.steps) > 12:
+        out.append(((f"   and {len(plan.steps) - 12} more", "dim"),))
+    out += [((f"   also: {effect}", "warn"),) for effect in plan.side_effects]
+    if plan.public:
+        out.append(((f"   {plan.public}", "public"),))
+    out += [((f"   missing: {what}", "bad"),) for what in plan.missing]
+    return out
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 160 else line[:157] + "..."
