@@ -104,4 +104,4 @@ class SnapshotSource(Source):
             "" if snap.files is None else f"{snap.files:,}", size(snap.size), size(snap.added), note,
         )  # fmt: skip
         tones = ("" if snap.readable else "bad", "dim", "accent", "dim", "", "dim", "dim", "dim", "warn")
-        return Row(f"backups:{snap.backend}:{snap.id}", cells, tones)
+        return Row(f"snapshots:{snap.backend}:{snap.id}", cells, tones)

@@ -1,0 +1,252 @@
+"""`ConsoleApp`: opens the screens and gives them what they share. The one module of `console` that may import textual."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from textual.app import App, SystemCommand
+from textual.filter import LineFilter
+from textual.screen import Screen
+
+from backends.contract import DOMAINS
+from backends.errors import BackendError
+from backends.tickets.drafts import Drafts
+from console.crash import note_crash
+from console.desk import Desk
+from console.following import Following
+from console.keymap import Keymap
+from screens.base import ConsoleScreen, Handler
+from screens.desk import DeskScreen
+from screens.global_keys import global_handlers
+from screens.palette import ActionPalette
+from widgets.safe_text import SafeText
+from widgets.themes import fitting_theme, themes
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the change feeds. Nothing is drawn when nothing changed."""
+SEAT_EVERY = 20.0
+
+Word = Literal["ok", "warn", "down", "unknown"]
+
+
+class ConsoleApp(App[int], inherit_bindings=False):
+    """The console. Backends are opened after the first paint; what changes is drawn row by row."""
+
+    CSS = "Screen { background: $background; color: $foreground; }"
+    TITLE = "deskside"
+    BINDINGS = []
+    COMMANDS = {ActionPalette}
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+
+    def __init__(self, desk: Desk, *, wall: bool = False, demo: bool = False, driver_class: type[Any] | None = None) -> None:
+        super().__init__(driver_class=driver_class)
+        self.desk = desk
+        self.wall_mode = wall
+        self.demo = demo
+        self.keymap = Keymap(desk.config.keys)
+        self.command_history: list[str] = []
+        self.warnings: list[str] = []
+        self._following = Following(desk)
+        self._looking = False
+        self._opening: asyncio.Task[None] | None = None
+        self._desk_screen: DeskScreen | None = None
+        for theme in themes():
+            self.register_theme(theme)
+        no_color = bool(self.no_color)
+        self.theme = fitting_theme(desk.config.theme, self.console.color_system, no_color)
+
+    # -- life -------------------------------------------------------------------------------------------
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The desk, or the wallboard."""
+        if self.wall_mode:
+            from screens.wall import WallScreen
+
+            return WallScreen()
+        return self.desk_screen()
+
+    def desk_screen(self) -> DeskScreen:
+        """The one desk of this console."""
+        if self._desk_screen is None:
+            self._desk_screen = DeskScreen()
+        return self._desk_screen
+
+    def on_mount(self) -> None:
+        """After the first paint the backends are opened, all at once."""
+        self.animation_level = "none"
+        self.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        self._opening = asyncio.create_task(self._open())
+        self.set_interval(LOOK_EVERY, self._tick)
+        self.set_interval(SEAT_EVERY, self._touch_seat)
+
+    async def _open(self) -> None:
+        try:
+            await self.desk.open(self._opened)
+        except BackendError as error:
+            self._tell(error.sentence())
+        self._touch_seat()
+        self._show_bars()
+
+    def _opened(self, domain: str, name: str) -> None:
+        """A backend is open, or failed."""
+        for screen in self.screen_stack:
+            ready = getattr(screen, "backend_ready", None)
+            if ready is not None:
+                ready(domain)
+        self._show_bars()
+
+    def retry_backends(self) -> None:
+        """Open again what failed."""
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._open())
+
+    def _touch_seat(self) -> None:
+        live = self.desk.live
+        if live is not None:
+            live.note_seat(self.desk.actor.login, getattr(self.screen, "seat", "") or "")
+
+    # -- what changes -----------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        if self._looking:
+            return
+        self._looking = True
+        try:
+            changed = await self._following.look()
+        finally:
+            self._looking = False
+        if changed:
+            self.data_changed(changed)
+        self._show_bars()
+
+    def data_changed(self, domains: Iterable[str]) -> None:
+        """Tell the screens in view; the desk below a record is told too, it shows again what it shows."""
+        for screen in self.screen_stack:
+            changed = getattr(screen, "data_changed", None)
+            for domain in domains if changed is not None else ():
+                changed(domain)
+
+    def _show_bars(self) -> None:
+        screen = self.screen
+        if isinstance(screen, ConsoleScreen):
+            screen.show_bars()
+
+    def _tell(self, text: str) -> None:
+        screen = self.screen
+        if isinstance(screen, ConsoleScreen):
+            screen.say(text, "bad")
+
+    # -- what screens share -----------------------------------------------------------------------------
+
+    @cached_property
+    def drafts(self) -> Drafts:
+        """Drafts of the person at this console."""
+        return Drafts(Path(self.desk.config.data) / "drafts", self.desk.actor.login)
+
+    @cached_property
+    def whoami(self) -> str:
+        """user@host and role, for the header."""
+        return f"{self.desk.actor.login}@{os.uname().nodename}  {self.desk.actor.role}"
+
+    def health_words(self) -> list[tuple[Word, str]]:
+        """One word a domain: "tickets ok", "devices down"."""
+        words: list[tuple[Word, str]] = []
+        for domain in DOMAINS:
+            opened = self.desk.backends(domain)
+            if not opened:
+                continue
+            if any(item.error is not None for item in opened):
+                words.append(("down", f"{domain} down"))
+            elif any(item.backend is None for item in opened):
+                words.append(("unknown", f"{domain} ..."))
+            else:
+                worst = max((item.health.word if item.health else "ok" for item in opened), key=["ok", "unknown", "warn", "down"].index)
+                words.append((worst, f"{domain} {worst}"))
+        return words
+
+    def global_handlers(self, screen: ConsoleScreen) -> Mapping[str, Handler]:
+        """Keys that work everywhere."""
+        return global_handlers(self, screen)
+
+    def show(self, name: str, of: ConsoleScreen) -> None:
+        """Push a screen by its name; imported when it is first wanted."""
+        self.push_screen(_screen(name, of))
+
+    def to_desk(self) -> DeskScreen:
+        """Leave what lies above the desk."""
+        while len(self.screen_stack) > 1 and not isinstance(self.screen, DeskScreen):
+            self.pop_screen()
+        return self.desk_screen()
+
+    def leave(self) -> None:
+        """Quit; jobs go on."""
+        self.exit(0)
+
+    def copy(self, text: str) -> str:
+        """Text to the terminal's clipboard; a sentence about what was tried."""
+        from widgets.clipboard import copy_sequence
+
+        sequence, sentence = copy_sequence(text, os.environ)
+        if self._driver is not None and sequence:
+            self._driver.write(sequence)
+        return sentence
+
+    def in_burst(self) -> bool:
+        """Keys come faster than a person types: a paste without brackets, or a stuck key."""
+        return bool(getattr(self._driver, "in_burst", False))
+
+    # -- safety -----------------------------------------------------------------------------------------
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's filters, then ours: what could steer the terminal never reaches it."""
+        return [*super().get_line_filters(), SafeText()]
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """None of Textual's own: screenshots would write personal data to the disk."""
+        return ()
+
+    def open_url(self, url: str, *, new_tab: bool = True) -> None:
+        """Never starts a browser on the jump host: the address is shown."""
+        self._tell(f"Address: {url}")
+
+    def crash_note(self, error: BaseException) -> Path | None:
+        """A scrubbed trace into the log."""
+        return note_crash(error, Path(self.desk.config.data))
+
+    def _fatal_error(self) -> None:
+        """Textual's own would print local variables; ours writes a scrubbed trace and says one line (private: Textual is pinned)."""
+        import sys
+
+        from console.crash import crash_sentence
+
+        error = sys.exc_info()[1] or self._exception
+        path = self.crash_note(error) if error is not None else None
+        self.bell()
+        self._exit_renderables.clear()
+        self.crash_sentence = crash_sentence(error, path)
+        self._close_messages_no_wait()
+
+
+def _screen(name: str, of: ConsoleScreen) -> ConsoleScreen:
+    if name == "jobs":
+        from screens.jobs import JobsScreen
+
+        return JobsScreen()
+    if name == "ledger":
+        from screens.ledger import LedgerScreen
+
+        return LedgerScreen()
+    if name == "wall":
+        from screens.wall import WallScreen
+
+        return WallScreen()
+    from screens.help import HelpScreen
+
+    return HelpScreen(of)

@@ -1,0 +1,136 @@
+"""The command line behind `:` - words to deeds, with completion. Says at which word it does not understand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from backends.contract import DOMAINS
+from backends.errors import BackendError
+from console.views import views
+from widgets.themes import THEME_NAMES
+
+if TYPE_CHECKING:
+    from screens.base import ConsoleScreen
+
+SHORT = {"t": "tickets", "d": "devices", "dev": "device", "b": "backups", "bak": "backups", "a": "accounts", "u": "user", "q": "quit", "w": "wall", "h": "help"}
+WORDS = (
+    "tickets", "devices", "backups", "accounts", "jobs", "ledger", "wall", "view", "open", "ticket", "user", "device", "link", "unlink",
+    "theme", "refresh", "help", "quit",
+)  # fmt: skip
+
+
+class Commands:
+    """Runs typed commands on a screen."""
+
+    def __init__(self, screen: ConsoleScreen) -> None:
+        self._screen = screen
+
+    async def ask(self) -> None:
+        """Read a command and run it."""
+        console = self._screen.console
+        typed = await self._screen.bottom.ask(":", history=console.command_history, complete=self.complete)
+        if typed and typed.strip():
+            console.command_history.append(typed.strip())
+            await self.run(typed.strip())
+
+    def complete(self, head: str) -> Sequence[str]:
+        """Whole words that may stand here."""
+        words = head.split(" ")
+        if len(words) == 1:
+            return [word for word in WORDS if word.startswith(words[0])]
+        choices: Sequence[str] = ()
+        if words[0] == "theme":
+            choices = THEME_NAMES
+        elif words[0] == "view" or words[0] in DOMAINS:
+            domain = words[0] if words[0] in DOMAINS else self._screen.console.desk_screen().pane().source.domain
+            choices = [view.name for view in views(self._screen.desk.config, domain, self._screen.desk.actor.login)]
+        return [word for word in choices if word.startswith(words[-1])]
+
+    async def run(self, typed: str) -> None:
+        """One command."""
+        word, _, rest = typed.partition(" ")
+        name = SHORT.get(word, word)
+        rest = rest.strip()
+        if name.isdigit() or name.upper().startswith("T-"):
+            name, rest = "ticket", name
+        deeds: dict[str, Callable[[str], None]] = {
+            "jobs": self._push("jobs"), "ledger": self._push("ledger"), "wall": self._push("wall"), "help": self._push("help"),
+            "view": self._view, "theme": self._theme, "quit": lambda _: self._screen.console.leave(),
+            "refresh": lambda _: self._screen.console.desk_screen().refresh_all(),
+        }  # fmt: skip
+        if name in DOMAINS:
+            self._list(name, rest)
+        elif name in ("ticket", "user", "device", "open", "link", "unlink"):
+            await self._record(name, rest)
+        elif name in deeds:
+            deeds[name](rest)
+        else:
+            near = [known for known in WORDS if known[:2] == word[:2]]
+            self._screen.say(f"{word!r} is no command" + (f"; did you mean {' or '.join(near)}?" if near else "; tab shows them all."), "warn")
+
+    def _push(self, name: str) -> Callable[[str], None]:
+        return lambda _: self._screen.console.show(name, self._screen)
+
+    def _list(self, domain: str, rest: str) -> None:
+        desk = self._screen.console.to_desk()
+        desk.show_pane(DOMAINS.index(domain))  # type: ignore[arg-type]
+        if not rest:
+            return
+        from screens.list_keys import ListKeys
+
+        keys = ListKeys(desk, desk.pane)
+        if rest.startswith("/"):
+            keys.apply(desk.pane(), rest[1:])
+        elif not keys.show_view(desk.pane(), rest):
+            keys.apply(desk.pane(), rest)
+
+    def _view(self, name: str) -> None:
+        from screens.list_keys import ListKeys
+
+        desk = self._screen.console.to_desk()
+        if not ListKeys(desk, desk.pane).show_view(desk.pane(), name):
+            desk.say(f"No view {name!r} of {desk.pane().source.domain}; v shows them.", "warn")
+
+    def _theme(self, name: str) -> None:
+        if name in THEME_NAMES:
+            self._screen.app.theme = name
+        else:
+            self._screen.say(f"No theme {name!r}; there are {', '.join(THEME_NAMES)}.", "warn")
+
+    async def _record(self, name: str, rest: str) -> None:
+        from screens.open_record import open_record
+
+        if not rest:
+            self._screen.say(f"{name} what? Give a number, a name or a reference.", "warn")
+        elif name in ("link", "unlink"):
+            await self._link(name, rest)
+        elif name == "open":
+            open_record(self._screen, rest)
+        else:
+            domain = {"ticket": "tickets", "user": "accounts", "device": "devices"}[name]
+            reference = await self._find(domain, {"ticket": "ticket", "user": "account", "device": "device"}[name], rest)
+            if reference:
+                open_record(self._screen, reference)
+
+    async def _find(self, domain: str, method: str, ident: str) -> str:
+        failed: BackendError | None = None
+        for opened in self._screen.desk.backends(domain):
+            if opened.backend is not None:
+                try:
+                    record = await getattr(opened.backend, method)(ident)
+                    return f"{domain}:{opened.name}:{record.row.id}"
+                except BackendError as error:
+                    failed = error
+        self._screen.say(failed.sentence() if failed else f"No {domain} are open.", "warn")
+        return ""
+
+    async def _link(self, name: str, other: str) -> None:
+        ref = getattr(self._screen, "ref", None)
+        if ref is None:
+            self._screen.say("Open the record first, then link it: `link devices:here:id`.", "warn")
+            return
+        links = self._screen.desk.links
+        (links.add if name == "link" else links.remove)(str(ref), other, self._screen.desk.actor.login)
+        self._screen.say(f"{'Linked' if name == 'link' else 'Unlinked'} {other}.", "ok")
+        self._screen.console.data_changed({ref.domain})

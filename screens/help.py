@@ -1,0 +1,44 @@
+"""Help: the keys of the view one came from, from the action registry, with those that can't be used now and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from console.actions import disabled_reason
+from screens.base import ConsoleScreen
+from screens.paper import PaperScreen
+from widgets.toned import Line, fit
+from widgets.wrap import heading, prose
+
+_SCOPES = {"global": "Everywhere", "list": "Lists and views", "tickets": "Tickets", "devices": "Devices", "backups": "Backups", "accounts": "Accounts"}
+
+
+class HelpScreen(PaperScreen):
+    """The keys of `of`, by scope; grey ones say why."""
+
+    TITLE_LINE = "Keys of this view"
+
+    def __init__(self, of: ConsoleScreen) -> None:
+        super().__init__()
+        self._of = of
+
+    def build(self, width: int) -> Sequence[Line]:
+        """One line an action."""
+        out: list[Line] = []
+        for scope in self._of.scopes():
+            actions = [action for action in self.console.keymap.actions(scope) if action.id in self._of.handlers]
+            if actions:
+                out += heading(_SCOPES.get(scope, scope.capitalize()), width)
+            for action in actions:
+                keys = "  ".join(self.console.keymap.keys(action.id)) or "-"
+                reason = disabled_reason(action, self.desk, self._of.backend_for(action))
+                tone = "dim" if reason else ""
+                out.append(((" " + fit(keys, 16), "dim" if reason else "key"), (fit(action.label, 18) + " ", tone), (reason or action.help, "warn" if reason else "dim")))
+        out += heading("Command line", width, "press :")
+        out += prose(
+            "tickets, devices, backups, accounts, jobs, ledger, wall, view NAME, open REF, ticket NUMBER, user LOGIN, dev NAME, link REF, "
+            "theme NAME, refresh, help, quit. Tab completes, up and down bring back what was typed.", width, "dim", " ",
+        )  # fmt: skip
+        out += heading("Mouse and clipboard", width)
+        out += prose("A click chooses a row, a double click opens it, the wheel moves. Hold shift to select text in your terminal. y copies the id.", width, "dim", " ")
+        return out

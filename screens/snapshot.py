@@ -1,0 +1,185 @@
+"""The view of one snapshot: its files, one directory at a time, fetched when it is entered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+
+from backends.backups.model import Entry, Snapshot
+from backends.contract import Ref
+from backends.errors import BackendError
+from console.actions import Action
+from console.ages import age, stamp
+from console.sizes import size
+from screens.base import ConsoleScreen, Handler
+from screens.jumps import jump_from
+from screens.moves import mark_handlers, move_handlers
+from widgets.bars import Bar
+from widgets.columns import Column, Row
+from widgets.grid import Grid
+from widgets.window import CHUNK
+
+COLUMNS = (
+    Column("name", "Name", 24, flex=3), Column("size", "Size", 10, align="right"), Column("modified", "Changed", 16, drop=2),
+    Column("user", "Owner", 10, drop=3), Column("mode", "Mode", 10, drop=4), Column("target", "To", 12, flex=1, drop=5),
+)  # fmt: skip
+
+
+def entry_row(entry: Entry, timezone: str) -> Row:
+    """A file's line; directories end with a slash."""
+    name = entry.name + ("/" if entry.kind == "dir" else "")
+    tone = "accent" if entry.kind == "dir" else ""
+    count = "" if entry.kind == "dir" else size(entry.size)
+    mode = f"{entry.mode & 0o7777:04o}" if entry.mode else ""
+    target = "→ " + entry.target if entry.target else "" if entry.kind in ("dir", "file") else entry.kind
+    return Row(entry.path.hex(), (name, count, stamp(entry.modified, timezone), entry.user, mode, target), (tone, "dim", "dim", "dim", "dim", "dim"))
+
+
+class SnapshotScreen(ConsoleScreen):
+    """A directory of a snapshot; enter goes in, esc goes up and out, / looks for a name in this directory."""
+
+    LEGEND: ClassVar[tuple[str, ...]] = ("list.open", "list.filter", "list.jump", "list.copy", "global.back", "global.help")
+
+    def __init__(self, ref: Ref) -> None:
+        super().__init__()
+        self.ref = ref
+        self.snapshot: Snapshot | None = None
+        self.path = b"/"
+        self.grid = Grid(COLUMNS)
+        self.trail = Bar(tone="bar-dim")
+        self.entries: list[Entry] = []
+        self._places: dict[bytes, int] = {}
+        self._filter = ""
+
+    def body(self) -> ComposeResult:
+        """The trail, then the files."""
+        yield self.trail
+        yield self.grid
+
+    def own_handlers(self) -> Mapping[str, Handler]:
+        """Lists, in and out of directories."""
+        own: dict[str, Handler] = {
+            "list.open": self.enter, "list.filter": self.filter, "global.back": self.up, "global.refresh": lambda: self._enter(self.path),
+            "list.jump": lambda: jump_from(self, self.ref, self.snapshot), "list.copy": self.copy,
+        }  # fmt: skip
+        marks = mark_handlers(lambda: self.grid, lambda: None)
+        return {**self.console.global_handlers(self), **move_handlers(lambda: self.grid), **marks, **own}
+
+    def scopes(self) -> tuple[str, ...]:
+        """Backup verbs, lists, everything."""
+        return ("backups", "list", "global")
+
+    def backend_for(self, action: Action) -> Any:
+        """Where the snapshot is kept."""
+        return next((item for item in self.desk.backends("backups") if item.name == self.ref.backend), None)
+
+    def on_mount(self) -> None:
+        """Read the first directory."""
+        super().on_mount()
+        self.restore_focus()
+        self.flow(self._start())
+
+    def restore_focus(self) -> None:
+        """Keys go to the list."""
+        self.grid.focus()
+
+    async def _start(self) -> None:
+        opened = self.backend_for(None)  # type: ignore[arg-type]
+        if opened is None or opened.backend is None:
+            self.grid.say_empty("The repository is not open.", "esc goes back")
+            return
+        try:
+            self.snapshot = await opened.backend.snapshot(self.ref.id)
+        except BackendError as error:
+            self.grid.say_empty(f"{error.title}: {error.text}", error.hint, "esc goes back")
+            return
+        self.desk.live.note_seat(self.desk.actor.login, f"snapshot {self.snapshot.short_id}")
+        await self._enter(b"/")
+
+    async def _enter(self, path: bytes, cursor: int = 0) -> None:
+        opened = self.backend_for(None)  # type: ignore[arg-type]
+        self.say("Reading the directory ...", "dim")
+        self.entries = list(await opened.backend.files(self.ref.id, path))
+        self.path, self._filter = path, ""
+        self.say("")
+        self._show(cursor)
+
+    def _show(self, cursor: int = 0) -> None:
+        shown = self.shown()
+        self.grid.say_empty("Nothing here matches." if self._filter else "This directory is empty.", "esc goes up")
+        self.grid.drop_rows()
+        self.grid.window.total = len(shown)
+        self.grid.restart(cursor=min(cursor, max(0, len(shown) - 1)))
+        self._show_trail()
+
+    def _show_trail(self) -> None:
+        from backends.text import clean
+
+        snap = self.snapshot
+        where = clean(self.path.decode("utf-8", "surrogateescape"))
+        taken = f"{stamp(snap.time, self.desk.config.timezone)} ({age(snap.time)} old) of {snap.host}" if snap else self.ref.id
+        found = f"  /{self._filter}" if self._filter else ""
+        self.trail.show([(f" Snapshot {taken} › ", "bar-dim"), (where, "bar"), (f"  {len(self.entries)} entries{found}", "bar-dim")])
+
+    def shown(self) -> list[Entry]:
+        """The entries that match the filter."""
+        word = self._filter.casefold()
+        return [entry for entry in self.entries if word in entry.name.casefold()] if word else self.entries
+
+    def on_grid_need(self, event: Grid.Need) -> None:
+        """Rows from what was read."""
+        event.stop()
+        shown = self.shown()
+        rows = [entry_row(entry, self.desk.config.timezone) for entry in shown[event.number * CHUNK : (event.number + 1) * CHUNK]]
+        self.grid.fill(event.number, rows, len(shown), event.generation)
+
+    def on_grid_opened(self, event: Grid.Opened) -> None:
+        """A double click goes in."""
+        self.flow(self.enter())
+
+    def current(self) -> Entry | None:
+        """The entry under the cursor."""
+        shown = self.shown()
+        return shown[self.grid.cursor] if self.grid.cursor < len(shown) else None
+
+    async def enter(self) -> None:
+        """Into the directory under the cursor."""
+        entry = self.current()
+        if entry is not None and entry.kind == "dir":
+            self._places[self.path] = self.grid.cursor
+            await self._enter(entry.path)
+        elif entry is not None:
+            self.say(f"{entry.name}: {size(entry.size)}, changed {stamp(entry.modified, self.desk.config.timezone)}")
+
+    def up(self) -> None:
+        """The filter goes, then a directory up, then back to the snapshots."""
+        if self._filter:
+            self._filter = ""
+            self._show()
+        elif self.path in (b"/", b""):
+            self.app.pop_screen()
+        else:
+            parent = self.path.rstrip(b"/").rsplit(b"/", 1)[0] or b"/"
+            self.flow(self._enter(parent, self._places.get(parent, 0)))
+
+    async def filter(self) -> None:
+        """Names in this directory, as one types."""
+
+        def live(text: str) -> None:
+            self._filter = text
+            self._show()
+
+        typed = await self.bottom.ask("/", self._filter, live=live)
+        if typed is None:
+            self._filter = ""
+            self._show()
+
+    def copy(self) -> None:
+        """The path to the clipboard."""
+        entry = self.current()
+        if entry is not None:
+            from backends.text import clean
+
+            self.say(self.console.copy(clean(entry.path.decode("utf-8", "surrogateescape"))))
