@@ -1,0 +1,105 @@
+"""The line for commands, questions, confirmations and messages."""
+
+from __future__ import annotations
+
+import asyncio
+
+from textual.app import App, ComposeResult
+from textual.widgets import Static
+
+from widgets.bottom_line import BottomLine
+from widgets.line_edit import LONGEST, LineEdit
+
+
+class LineApp(App[None]):
+    CSS = "Screen { layers: base over; }"
+
+    def compose(self) -> ComposeResult:
+        self.bottom = BottomLine()
+        yield Static("above")
+        yield self.bottom
+
+
+async def test_enter_confirms_and_escape_leaves() -> None:
+    app = LineApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        first = asyncio.create_task(app.bottom.confirm([(("Take T-1", "title"),)]))
+        await pilot.pause()
+        await pilot.press("y", "enter")
+        assert await first is True
+        second = asyncio.create_task(app.bottom.confirm([(("Take T-1", "title"),)]))
+        await pilot.pause()
+        await pilot.press("escape")
+        assert await second is False
+
+
+async def test_a_dangerous_deed_needs_its_word() -> None:
+    app = LineApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for typed, expected in (("jd", False), ("jdoe", True)):
+            task = asyncio.create_task(app.bottom.confirm([(("Disable jdoe", "title"),)], "jdoe"))
+            await pilot.pause()
+            await pilot.press(*typed, "enter")
+            assert await task is expected
+
+
+async def test_questions_wait_for_each_other() -> None:
+    app = LineApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        one = asyncio.create_task(app.bottom.ask("one"))
+        two = asyncio.create_task(app.bottom.ask("two"))
+        await pilot.pause()
+        await pilot.press("a", "enter")
+        assert await one == "a"
+        await pilot.press("b", "enter")
+        assert await two == "b"
+
+
+async def test_the_filter_hears_every_key() -> None:
+    app = LineApp()
+    heard: list[str] = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        task = asyncio.create_task(app.bottom.ask("/", live=heard.append))
+        await pilot.pause()
+        await pilot.press("a", "b", "backspace", "enter")
+        assert await task == "a"
+        assert heard == ["a", "ab", "a"]
+
+
+async def test_choosing_takes_one_key() -> None:
+    app = LineApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        task = asyncio.create_task(app.bottom.choose("which", [("1", "mine", "mine"), ("2", "all", "all")]))
+        await pilot.pause()
+        assert app.bottom.size.height == 4
+        await pilot.press("x", "2")
+        assert await task == "all"
+        await pilot.pause()
+        assert app.bottom.size.height == 1
+
+
+def test_editing_history_and_completion() -> None:
+    edit = LineEdit("", ["first", "second"], lambda head: [word for word in ("tickets", "theme") if word.startswith(head)])
+    edit.key("up")
+    assert edit.text == "second"
+    edit.key("up")
+    edit.key("up")
+    assert edit.text == "first"
+    edit.key("down")
+    edit.key("down")
+    assert edit.text == ""
+    edit.insert("t")
+    edit.key("tab")
+    assert edit.candidates == ("tickets", "theme")
+    edit.insert("i")
+    edit.key("tab")
+    assert edit.text == "tickets "
+    edit.key("ctrl+w")
+    assert edit.text == ""
+
+
+def test_a_paste_bomb_is_cut_and_has_no_line_breaks() -> None:
+    edit = LineEdit()
+    edit.insert("x\ny\r\n" + "z" * 1_000_000)
+    assert len(edit.text) == LONGEST
+    assert "\n" not in edit.text and "\r" not in edit.text
