@@ -1,0 +1,147 @@
+"""The registry of actions: what a person can do, on which keys, and why a key can't be used now. Never imports textual.
+
+Footer, `?`, palette, `docs/keys.md` and `[keys]` all come from this one table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from console.desk import Desk
+
+ROLES = ("technician", "supervisor", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing a person can do. `verb` is the backend's write verb (`plan_<verb>`), "" for what needs none."""
+
+    id: str
+    keys: tuple[str, ...]
+    label: str
+    help: str
+    verb: str = ""
+    method: str = ""
+    """A read method the backend must have ("files"), where the action needs one."""
+    danger: int = 0
+    role: str = "technician"
+
+    @property
+    def scope(self) -> str:
+        """Where its keys work: global, list, or a domain."""
+        return self.id.split(".", 1)[0]
+
+    @property
+    def domain(self) -> str:
+        """The domain whose backend it uses, or ""."""
+        return self.scope if self.scope in ("tickets", "devices", "backups", "accounts") else ""
+
+
+def _write(id: str, keys: tuple[str, ...], label: str, help: str, danger: int = 0, role: str = "technician", verb: str = "") -> Action:
+    return Action(id, keys, label, help, verb or id.split(".", 1)[1], danger=danger, role=role)
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("global.command", (":",), "command", "Type a command; tab completes, up brings back what was typed"),
+    Action("global.help", ("?", "f1"), "keys", "The keys of this view, with those that can't be used now and why"),
+    Action("global.back", ("escape", "backspace"), "back", "Back; on a list: clear the filter, then the marks"),
+    Action("global.pane-1", ("1",), "tickets", "The list of tickets"),
+    Action("global.pane-2", ("2",), "devices", "The list of devices"),
+    Action("global.pane-3", ("3",), "backups", "The list of backup jobs"),
+    Action("global.pane-4", ("4",), "accounts", "The list of accounts"),
+    Action("global.jobs", ("5",), "jobs", "Long work: what runs, what ran"),
+    Action("global.ledger", ("6", "L"), "ledger", "Who did what, and whether the chain holds"),
+    Action("global.wall", ("7", "W"), "wall", "The wallboard"),
+    Action("global.refresh", ("R", "f5"), "refresh", "Ask the backends again"),
+    Action("global.palette", ("ctrl+p",), "palette", "All actions by their words"),
+    Action("global.quit", ("q",), "quit", "Leave the console; jobs go on"),
+    Action("list.open", ("enter",), "open", "Open what is under the cursor"),
+    Action("list.filter", ("/",), "filter", "Show only what matches; ! in front: what does not"),
+    Action("list.views", ("v",), "views", "A saved view, by its digit or letter"),
+    Action("list.jump", ("J",), "jump", "To what is linked: ticket, device, account, backup"),
+    Action("list.mark", ("space",), "mark", "Mark the row and go on; verbs then act on all marked rows"),
+    Action("list.mark-all", ("*",), "mark all", "Mark all rows that are loaded"),
+    Action("list.unmark", ("u",), "unmark", "Nothing is marked any more"),
+    Action("list.faults", ("z",), "faults", "Only what is not well (tickets: overdue), and back"),
+    Action("list.full", ("f",), "full", "This pane over the whole screen, and back"),
+    Action("list.wide", ("w",), "wide", "All columns, or those that matter"),
+    Action("list.sort-next", (">",), "sort", "Sort by the next column"),
+    Action("list.sort-previous", ("<",), "sort back", "Sort by the column before"),
+    Action("list.reverse", ("o",), "turn round", "Sort the other way"),
+    Action("list.copy", ("y",), "copy", "The id to the terminal's clipboard"),
+    Action("list.next-pane", ("tab",), "next pane", "The next pane"),
+    Action("list.previous-pane", ("shift+tab",), "previous pane", "The pane before"),
+    Action("list.down", ("j", "down"), "down", "One down"),
+    Action("list.up", ("k", "up"), "up", "One up"),
+    Action("list.page-down", ("pagedown", "ctrl+f"), "page down", "A page on"),
+    Action("list.page-up", ("pageup",), "page up", "A page back"),
+    Action("list.first", ("g", "home"), "first", "To the first row"),
+    Action("list.last", ("G", "end"), "last", "To the last row"),
+    _write("tickets.create", ("n",), "new", "A new ticket"),
+    _write("tickets.take", ("t",), "take", "Take it; refused when somebody else has it"),
+    _write("tickets.release", ("T",), "give back", "Give it back to the queue"),
+    _write("tickets.assign", ("a",), "assign", "Assign it to somebody"),
+    _write("tickets.status", ("s",), "status", "Move it along; waiting and solved ask why"),
+    _write("tickets.reply", ("r",), "reply", "A PUBLIC reply; recipients are shown before it goes"),
+    _write("tickets.note", ("c",), "note", "An internal note for colleagues"),
+    _write("tickets.edit", ("e",), "edit", "Change subject, queue, category, impact, urgency or priority"),
+    _write("devices.check", ("c",), "check now", "Look again now"),
+    _write("devices.ack", ("a",), "acknowledge", "Say that somebody is on it"),
+    _write("devices.unack", ("A",), "unacknowledge", "Take the acknowledgement back"),
+    _write("devices.downtime", ("d",), "downtime", "Planned work for a time"),
+    Action("devices.ticket", ("n",), "new ticket", "A new ticket about this device"),
+    Action("backups.diff", ("d",), "compare", "What changed between two snapshots", method="diff"),
+    _write("accounts.unlock", ("U",), "unlock", "Let them in again after too many bad passwords"),
+    _write("accounts.enable", ("E",), "enable", "Switch the account on"),
+    _write("accounts.disable", ("D",), "disable", "Switch the account off; nothing is deleted", danger=2),
+    _write("accounts.add-member", ("+",), "add to group", "Into a group"),
+    _write("accounts.remove-member", ("X",), "out of group", "Out of a group", danger=2),
+    _write("accounts.expiry", ("x",), "end date", "The day the account ends"),
+    Action("accounts.ticket", ("n",), "new ticket", "A new ticket about this account"),
+    Action("jobs.start", ("n",), "start", "Start a job"),
+    Action("jobs.cancel", ("X",), "cancel", "Ask a running job to stop", danger=1),
+)
+
+FORBIDDEN_KEYS = frozenset({
+    "ctrl+a", "ctrl+b", "ctrl+s", "ctrl+q", "ctrl+h", "ctrl+i", "ctrl+j", "ctrl+m", "ctrl+z", "ctrl+[", "ctrl+\\", "ctrl+c",
+    "alt+b", "alt+f",
+})  # fmt: skip
+"""tmux and screen prefixes, flow control, and keys that terminals send for backspace, tab, enter, esc, quit."""
+
+
+def clashes(actions: tuple[Action, ...], keys: dict[str, tuple[str, ...]]) -> list[str]:
+    """Sentences about two actions of one scope on one key, a domain's key hiding a list's, or a forbidden key."""
+    found: list[str] = []
+    for scope in sorted({action.scope for action in actions}):
+        visible = [action for action in actions if action.scope in (scope, "list", "global")]
+        seen: dict[str, Action] = {}
+        for action in visible:
+            for key in keys.get(action.id, action.keys):
+                if key in FORBIDDEN_KEYS or key.startswith("alt+"):
+                    found.append(f"{action.id}: {key} can't be used in a terminal")
+                other = seen.setdefault(key, action)
+                if other is not action:
+                    found.append(f"{key} is {other.id} and {action.id}")
+    return sorted(set(found))
+
+
+
+
+def disabled_reason(action: Action, desk: Desk, opened: Any) -> str | None:
+    """Why the action can't be used now, in words; None when it can. `opened` is the backend's place at the desk."""
+    if not action.verb and not action.method:
+        return None
+    if action.verb and desk.read_only:
+        return "the console is read-only"
+    if ROLES.index(desk.actor.role) < ROLES.index(action.role):
+        return f"needs the role {action.role}, you are {desk.actor.role}"
+    if opened is None:
+        return f"no {action.domain} are configured"
+    if opened.backend is None:
+        return opened.error.title.lower() if opened.error is not None else "still opening"
+    name = action.method or "plan_" + action.verb.replace("-", "_")
+    if not hasattr(opened.backend, name):
+        return f"{opened.name} ({opened.backend.adapter}) can't do that"
+    return None
