@@ -52,6 +52,14 @@ class EnablesAccounts(Protocol):
 
 
 @runtime_checkable
+class SetsExpiry(Protocol):
+    """When an account ends by itself."""
+
+    async def plan_expiry(self, change: Change, actor: Actor) -> Plan:
+        """`expires` is a date or time in ISO form; "" takes the end away."""
+
+
+@runtime_checkable
 class ChangesMembership(Protocol):
     """Groups of an account, one value at a time."""
 

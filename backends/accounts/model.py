@@ -112,6 +112,8 @@ class AccountQuery:
     group: str = ""
     department: str = ""
     faults: bool = False
+    system: bool = False
+    """System accounts too (daemons), where the directory knows them apart."""
     sort: str = "login"
     descending: bool = False
 
