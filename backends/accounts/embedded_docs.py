@@ -1,6 +1,10 @@
 """How an account and a group are stored, and how a stored one is read: documents, conditions, and the state at a given time.
 
-Times are ISO text in UTC of one width ("2026-11-24T11:46:11Z"), so that the store can compare them. Never imports an adapter.
+Times are ISO text in UTC of one width ("2026-11-24T11:46:11Z") or None, so that the store can compare them. An account holds login,
+name, department, title, mail, phone, room, manager (a login), employee, kind, enabled, disabled_at, locked_at, locked_until, bad_count,
+lock_source, unlocked (times), expires, password_changed, password_expires, must_change, last_login, last_from, created, groups (ids),
+protected, and what `with_keys` adds. A group holds name, description, owner (a login), protected; its members are the accounts that
+name it. Never imports an adapter.
 """
 
 from __future__ import annotations
@@ -8,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from backends.accounts.listing import FAULTS, folded, search_words, searchable
@@ -22,50 +26,6 @@ ROW_FIELDS = (
     "must_change", "password_expires", "disabled_at",
 )  # fmt: skip
 INDEXES = ("login", "department", "name_key", "last_login", "locked_at", "enabled", "expires")
-
-
-class AccountDoc(TypedDict, total=False):
-    """A stored account. Times are ISO text or None; `groups` are group ids."""
-
-    id: str
-    login: str
-    name: str
-    department: str
-    title: str
-    mail: str
-    phone: str
-    room: str
-    manager: str
-    employee: str
-    kind: str
-    enabled: bool
-    disabled_at: str | None
-    locked_at: str | None
-    locked_until: str | None
-    bad_count: int
-    lock_source: str
-    unlocked: list[str]
-    expires: str | None
-    password_changed: str | None
-    password_expires: str | None
-    must_change: bool
-    last_login: str | None
-    last_from: str
-    created: str | None
-    groups: list[str]
-    protected: bool
-    name_key: str
-    search: str
-
-
-class GroupDoc(TypedDict, total=False):
-    """A stored group; its members are the accounts that name it."""
-
-    id: str
-    name: str
-    description: str
-    owner: str
-    protected: bool
 
 
 @dataclass(frozen=True, slots=True)
