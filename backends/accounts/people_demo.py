@@ -170,7 +170,8 @@ def _special(staff: Sequence[PersonDoc], at: datetime) -> list[PersonDoc]:
     return [
         PersonDoc(
             id=f"a{90001 + index}", login=login, name=name, department=department, title="",
-            mail=f"{login}@{MAIL}" if kind == "shared" else "", phone="", room="", manager=boss, employee="", kind=kind, enabled=True, disabled_at=None, locked_at=None, locked_until=None,
+            mail=f"{login}@{MAIL}" if kind == "shared" else "", phone="", room="", manager=boss, employee="", kind=kind,
+            enabled=True, disabled_at=None, locked_at=None, locked_until=None,
             bad_count=0, lock_source="", unlocked=[], expires=None, password_changed=stored(changed), password_expires=None,
             must_change=False, last_login=seen, last_from="", groups=joined, created=stored(changed), protected=kind == "emergency",
         )

@@ -159,7 +159,8 @@ def account_values(account: Account) -> dict[str, Any]:
     lock, password = account.lock, account.password
     return {
         **row_values(account.row), "enabled": account.enabled, "locked": lock.locked, "locked_since": lock.since,
-        "locked_until": lock.until, "bad_passwords": lock.bad_count, "password_changed": password.changed, "password_expires": password.expires,
+        "locked_until": lock.until, "bad_passwords": lock.bad_count,
+        "password_changed": password.changed, "password_expires": password.expires,
         "must_change": password.must_change, "password_set": password.set, "groups": list(account.groups), "title": account.title,
         "phone": account.phone, "room": account.room, "manager": account.manager, "created": account.created, "home": account.home,
         "shell": account.shell, "last_from": account.last_from, "more": dict(account.facts),
