@@ -1,0 +1,119 @@
+"""A ticket is the fold of its events: the stored forms of both, and the one function that carries a ticket forward.
+
+Stored as plain JSON. An event: {ticket, seq, at, actor, type, set: {field: new}, was: {field: old}} and, where they are not
+empty, public, body, minutes, via, op_id. `set` holds every field the event gives a value to. Everything derived (search text,
+due time, stopped time, first answer) comes out of `fold`, never from the event. Empty values are left out of a stored ticket,
+except in the fields that lists filter by. Never imports an adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from backends.tickets.model import Event, FieldChange, Phase
+
+Json = dict[str, Any]
+KEPT = frozenset({"assignee", "queue", "priority", "phase", "status", "number", "subject"})
+"""Fields that stand in a stored ticket even when empty: lists filter and sort by them."""
+HIDDEN = frozenset({"phase", "response_s", "resolution_s"})
+"""Fields of an event that say nothing to a reader."""
+_RUNNING = (Phase.NEW, Phase.ACTIVE)
+
+
+def iso(at: datetime) -> str:
+    """A moment as stored: UTC, whole seconds, `Z`; such texts sort by time."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(text: str | None) -> datetime | None:
+    """The inverse of `iso`; None for nothing."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def event_id(ticket: str, seq: int) -> str:
+    """The key of an event. Two writers who both want to be number 7 want the same key, and the store gives it to one of them."""
+    return f"{ticket}.{seq:05d}"
+
+
+def fold(ticket: Mapping[str, Any] | None, event: Mapping[str, Any]) -> Json:
+    """The ticket after one more event."""
+    after: Json = dict(ticket or {})
+    at = event["at"]
+    after.update(event["set"])
+    if event["seq"] == 1:
+        after["created_at"] = at
+    else:
+        _stops(after, ticket or {}, at)
+    after["events"] = event["seq"]
+    after["updated_at"] = at
+    if event.get("minutes"):
+        after["time_spent"] = after.get("time_spent", 0) + event["minutes"]
+    if event.get("public") and event["type"] in ("replied", "call_logged"):
+        after.setdefault("first_response_at", at)
+    _derive(after)
+    return {key: value for key, value in after.items() if key in KEPT or value not in (None, "", [], {}, 0)}
+
+
+def fold_all(events: Iterable[Mapping[str, Any]]) -> Json:
+    """The ticket its events make, in their order."""
+    ticket: Json | None = None
+    for event in events:
+        ticket = fold(ticket, event)
+    return ticket or {}
+
+
+def _stops(after: Json, before: Mapping[str, Any], at: str) -> None:
+    """What entering and leaving a phase does to the clock and to the dates of resolving and closing."""
+    was, now = before.get("phase"), after["phase"]
+    if was == now:
+        return
+    running = now in _RUNNING
+    stopped = before.get("stopped_at")
+    if running and stopped:
+        after["stopped_s"] = after.get("stopped_s", 0) + _between(stopped, at)
+        after["stopped_at"] = None
+    elif not running and not stopped:
+        after["stopped_at"] = at
+    if now != Phase.PAUSED:
+        after["pending_reason"] = after["pending_until"] = None
+    if now == Phase.RESOLVED:
+        after["resolved_at"] = at
+    elif was == Phase.RESOLVED and now != Phase.CLOSED:
+        after["resolved_at"] = after["resolution"] = None
+        after["reopened"] = after.get("reopened", 0) + 1
+    if now == Phase.CLOSED:
+        after["closed_at"] = at
+
+
+def _between(start: str, end: str) -> int:
+    return max(0, int((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()))
+
+
+def _derive(ticket: Json) -> None:
+    ticket["search"] = f"t-{ticket['number']} {ticket['subject']} {ticket.get('requester', '')} {ticket.get('login', '')}".lower()
+    ticket["due_at"] = due_at(ticket)
+
+
+def due_at(ticket: Mapping[str, Any]) -> str | None:
+    """When the running target is due: start, plus the target, plus the time it stood still. None while it stands still."""
+    if ticket["phase"] not in _RUNNING:
+        return None
+    target = ticket.get("resolution_s") if ticket.get("first_response_at") else ticket.get("response_s")
+    if not target:
+        return None
+    start = datetime.fromisoformat(ticket["created_at"]).timestamp()
+    return iso(datetime.fromtimestamp(start + target + ticket.get("stopped_s", 0), UTC))
+
+
+def read_event(doc: Mapping[str, Any]) -> Event:
+    """The stored event as the model's; the first one lists no changes, as all of it is new."""
+    was = doc.get("was", {})
+    changes = () if doc["seq"] == 1 else tuple(
+        FieldChange(name, was.get(name), value) for name, value in doc["set"].items() if name not in HIDDEN
+    )  # fmt: skip
+    return Event(
+        seq=doc["seq"], at=datetime.fromisoformat(doc["at"]), actor=doc["actor"], type=doc["type"], public=bool(doc.get("public")),
+        body=doc.get("body", ""), changes=changes, minutes=doc.get("minutes", 0), via=doc.get("via", "ui"), op_id=doc.get("op_id", ""),
+    )  # fmt: skip

@@ -1,0 +1,286 @@
+"""Plans of the verbs on our own tickets: pure, from the ticket as it is and the values wanted. Never imports an adapter.
+
+A plan's `expected` holds the fields that must read so afterwards; `event` in its change's values is what will be appended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from backends.contract import Actor, Change, Plan, Ref, Step
+from backends.errors import Conflict, Invalid, Refused
+from backends.store.contract import Record
+from backends.text import clean
+from backends.tickets.model import Phase
+from backends.tickets.numbers import spoken
+from backends.tickets.workflow import Statuses, Targets, priority_of
+
+LONGEST_SUBJECT = 300
+LONGEST_BODY = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The site's rules."""
+
+    statuses: Statuses
+    targets: Targets
+    queues: tuple[str, ...]
+    categories: tuple[str, ...]
+
+
+def deed(type_: str, set_: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """The stored form of what will be appended; empty parts are left out."""
+    return {"type": type_, "set": dict(set_ or {}), **{name: value for name, value in more.items() if value not in (None, "", 0, False)}}
+
+
+def _plan(change: Change, record: Record, summary: str, event: dict[str, Any], **more: Any) -> Plan:
+    label = f"{spoken(int(record.doc['number']))} {clean(record.doc['subject'])}"
+    steps = tuple(Step(name.replace("_", " "), _word(record.doc.get(name)), _word(value)) for name, value in event["set"].items() if name not in ("phase", "response_s", "resolution_s"))
+    planned = Change(change.domain, change.backend, change.verb, record.id, label, {**change.values, "event": event, "was": {name: record.doc.get(name) for name in event["set"]}}, change.version)
+    expected = {name: value for name, value in event["set"].items()}
+    return Plan(
+        planned, f"{summary} {label}", more.pop("steps", steps), version=change.version or str(record.rev), expected={**expected, **more.pop("expected", {})},
+        ticket=f"tickets:{change.backend}:{record.id}", **more,
+    )  # fmt: skip
+
+
+def _word(value: Any) -> str:
+    return ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else "" if value is None else str(value)
+
+
+def _open(record: Record, house: House) -> None:
+    if record.doc["phase"] == Phase.CLOSED:
+        raise Refused(f"{spoken(int(record.doc['number']))} is {record.doc['status']}: open a new ticket that refers to it")
+
+
+def _started(record: Record, house: House) -> dict[str, Any]:
+    """Work on a new ticket makes it active."""
+    if record.doc["phase"] != Phase.NEW:
+        return {}
+    return {"status": house.statuses.first(Phase.ACTIVE), "phase": Phase.ACTIVE.value}
+
+
+def plan_take(change: Change, record: Record, actor: Actor, house: House) -> Plan:
+    """Refused with the holder's name when somebody has it."""
+    _open(record, house)
+    holder = record.doc.get("assignee", "")
+    if holder == actor.login:
+        raise Refused("you have it already")
+    if holder:
+        raise Conflict(f"{holder} has it", mine={"assignee": actor.login}, theirs={"assignee": holder}, hint="Assign it to yourself with a if it is yours now.")
+    event = deed("taken", {"assignee": actor.login, **_started(record, house)})
+    return _plan(change, record, "Take", event, inverse=Change(change.domain, change.backend, "release", record.id))
+
+
+def plan_release(change: Change, record: Record, actor: Actor, house: House) -> Plan:
+    """Back to the queue."""
+    _open(record, house)
+    if not record.doc.get("assignee"):
+        raise Refused("nobody has it")
+    inverse = Change(change.domain, change.backend, "assign", record.id, values={"assignee": record.doc["assignee"]})
+    return _plan(change, record, "Give back", deed("released", {"assignee": ""}), inverse=inverse)
+
+
+def plan_assign(change: Change, record: Record, actor: Actor, house: House) -> Plan:
+    """To somebody, or to nobody."""
+    _open(record, house)
+    who = str(change.values.get("assignee", "")).strip()
+    if len(who) > 100 or clean(who) != who:
+        raise Invalid(fields={"assignee": "a login is needed"})
+    if who == record.doc.get("assignee", ""):
+        raise Refused(f"{who or 'nobody'} has it already")
+    event = deed("assigned", {"assignee": who, **(_started(record, house) if who else {})})
+    inverse = Change(change.domain, change.backend, "assign", record.id, values={"assignee": record.doc.get("assignee", "")})
+    return _plan(change, record, f"Assign to {who or 'nobody'}:", event, inverse=inverse)
+
+
+def plan_status(change: Change, record: Record, actor: Actor, house: House) -> Plan:
+    """One of the statuses offered; a paused one needs a reason, a resolved one its resolution."""
+    phase, status = Phase(record.doc["phase"]), record.doc["status"]
+    wanted = house.statuses.find(str(change.values.get("status", "")))
+    if wanted is None:
+        raise Invalid(fields={"status": f"offered: {', '.join(house.statuses.offered(status, phase))}"})
+    if wanted not in house.statuses.offered(status, phase):
+        raise Invalid(fields={"status": house.statuses.refusal(status, phase, wanted)})
+    after = house.statuses.phases[wanted]
+    reason = str(change.values.get("reason", "")).strip()
+    values: dict[str, Any] = {"status": wanted, "phase": after.value}
+    if after in (Phase.PAUSED, Phase.RESOLVED) and not reason:
+        raise Invalid(fields={"reason": "say what it waits for" if after is Phase.PAUSED else "say what solved it"})
+    if after is Phase.PAUSED:
+        values |= {"pending_reason": reason, "pending_until": _moment(change.values.get("until"))}
+        values = {name: value for name, value in values.items() if value is not None}
+    elif after is Phase.RESOLVED:
+        values["resolution"] = reason
+    type_ = "reopened" if phase is Phase.RESOLVED and after is Phase.ACTIVE else "closed" if after is Phase.CLOSED else "status_changed"
+    effects = ("the clock of its target stands still",) if after is Phase.PAUSED else ()
+    return _plan(change, record, f"{wanted}:", deed(type_, values, body=reason), side_effects=effects)
+
+
+def _moment(text: Any) -> str | None:
+    if not text:
+        return None
+    from backends.tickets.events import iso
+
+    try:
+        at = datetime.fromisoformat(str(text))
+    except ValueError:
+        raise Invalid(fields={"until": f"{text!r} is not a date such as 2026-11-24T09:00:00+00:00"}) from None
+    return iso(at) if at.tzinfo else iso(at.astimezone())
+
+
+def _body(change: Change) -> str:
+    body = str(change.values.get("body", "")).strip()
+    if not body:
+        raise Invalid(fields={"body": "is empty"})
+    if len(body) > LONGEST_BODY:
+        raise Invalid(fields={"body": f"is longer than {LONGEST_BODY:,} characters"})
+    return body
+
+
+def _minutes(change: Change) -> int:
+    minutes = change.values.get("minutes") or 0
+    if not isinstance(minutes, int) or not 0 <= minutes <= 10_000:
+        raise Invalid(fields={"minutes": "a whole number from 0 on"})
+    return minutes
+
+
+def plan_note(change: Change, record: Record, actor: Actor, house: House) -> Plan:
+    """Internal: it can never leave the house."""
+    body = _body(change)
+    steps = (Step("internal note", "", body),)
+    return _plan(change, record, "Note on", deed("noted", {}, body=body, minutes=_minutes(change)), steps=steps, expected={"body": body})
+
+
+def plan_reply(change: Change, record: Record, actor: Actor, house: House) -> Plan:
+    """Public. Names who will read it."""
+    _open(record, house)
+    body = _body(change)
+    readers = [str(record.doc.get("email") or record.doc.get("requester") or record.doc.get("login") or ""), *record.doc.get("watchers", ())]
+    readers = [clean(reader) for reader in readers if reader]
+    values: dict[str, Any] = _started(record, house)
+    if change.values.get("status"):
+        values = dict(plan_status(change, record, actor, house).change.values["event"]["set"])
+    event = deed("replied", values, body=body, minutes=_minutes(change), public=True)
+    moves = tuple(Step("status", record.doc["status"], str(values["status"])) for _ in (1,) if "status" in values)
+    return _plan(
+        change, record, "Reply to", event, steps=(Step("PUBLIC reply", "", body), *moves), expected={"body": body},
+        public=f"PUBLIC: read by {', '.join(readers) or 'the requester, who has no address here'}",
+    )  # fmt: skip
+
+
+def plan_edit(change: Change, record: Record, actor: Actor, house: House) -> Plan:
+    """Only the named fields change; impact and urgency give the priority."""
+    _open(record, house)
+    values = _edits(change.values, record.doc, house)
+    values = {name: value for name, value in values.items() if record.doc.get(name) != value}
+    if not values:
+        raise Refused("it is so already")
+    inverse = Change(change.domain, change.backend, "edit", record.id, values={name: record.doc.get(name, "") for name in values if name not in ("response_s", "resolution_s")})
+    return _plan(change, record, "Change", deed("field_changed", values), inverse=inverse)
+
+
+def _edits(wanted: Mapping[str, Any], doc: Mapping[str, Any], house: House) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, value in wanted.items():
+        if name == "subject":
+            out[name] = subject(value)
+        elif name == "queue":
+            out[name] = _known("queue", value, house.queues)
+        elif name == "category":
+            out[name] = _known("category", value, house.categories) if value else ""
+        elif name in ("impact", "urgency", "priority"):
+            out[name] = _level(name, value)
+        elif name == "tags":
+            out[name] = [clean(str(tag))[:40] for tag in value]
+        else:
+            raise Invalid(fields={name: "can't be changed here"})
+    if "priority" not in out and ("impact" in out or "urgency" in out):
+        out["priority"] = priority_of(out.get("impact", doc.get("impact", 3)), out.get("urgency", doc.get("urgency", 3)))
+    if "priority" in out:
+        out["response_s"], out["resolution_s"] = house.targets.of(out["priority"])
+    return out
+
+
+def subject(value: Any) -> str:
+    """One line, not empty, not endless."""
+    text = " ".join(str(value or "").split())
+    if not text or len(text) > LONGEST_SUBJECT:
+        raise Invalid(fields={"subject": "is empty" if not text else f"is longer than {LONGEST_SUBJECT} characters"})
+    return text
+
+
+def _known(name: str, value: Any, known: tuple[str, ...]) -> str:
+    for word in known:
+        if word.casefold() == str(value).strip().casefold():
+            return word
+    raise Invalid(fields={name: f"{value!r} is not known; there are: {', '.join(known)}"})
+
+
+def _level(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 4:
+        raise Invalid(fields={name: "a number from 1 to 4"})
+    return value
+
+
+def plan_create(change: Change, actor: Actor, house: House) -> Plan:
+    """A new ticket; the number is given when it is made."""
+    values = change.values
+    impact, urgency = _level("impact", values.get("impact", 3)), _level("urgency", values.get("urgency", 3))
+    priority = _level("priority", values.get("priority", priority_of(impact, urgency)))
+    response, resolution = house.targets.of(priority)
+    person = values.get("requester") or {}
+    fields: dict[str, Any] = {
+        "subject": subject(values.get("subject")), "body": str(values.get("body", ""))[:LONGEST_BODY],
+        "queue": _known("queue", values.get("queue") or house.queues[0], house.queues), "kind": str(values.get("kind") or "incident"),
+        "status": house.statuses.first(Phase.NEW), "phase": Phase.NEW.value, "impact": impact, "urgency": urgency, "priority": priority,
+        "assignee": "", "response_s": response, "resolution_s": resolution, "origin": str(values.get("origin") or "console"),
+        "requester": str(person.get("name") or person.get("login") or person.get("email") or actor.display or actor.login),
+        **{name: str(person[name]) for name in ("login", "email", "phone", "location", "department") if person.get(name)},
+        **_refs(values.get("refs") or ()),
+    }  # fmt: skip
+    if values.get("category"):
+        fields["category"] = _known("category", values["category"], house.categories)
+    event = deed("created", fields, body=fields["body"])
+    shown = ("subject", "queue", "requester", "priority")
+    steps = tuple(Step(name, "", _word(fields[name])) for name in shown) + tuple(Step("about", "", ref) for ref in fields.get("refs", ()))
+    planned = Change(change.domain, change.backend, change.verb, "", f"new ticket {fields['subject']}", {**values, "event": event}, None)
+    expected = {name: fields[name] for name in ("subject", "queue", "priority", "status", "requester")}
+    return Plan(planned, f"New ticket {fields['subject']}", steps, expected=expected)
+
+
+def _refs(refs: Any) -> dict[str, Any]:
+    try:
+        checked = list(dict.fromkeys(str(Ref.parse(str(ref))) for ref in refs))
+    except ValueError as error:
+        raise Invalid(fields={"refs": str(error)}) from None
+    return refs_fields(checked)
+
+
+def refs_fields(refs: list[str]) -> dict[str, Any]:
+    """The first two references stand in fields of their own: only those are found by an index."""
+    if not refs:
+        return {"refs": []}
+    return {"refs": refs, "ref_first": refs[0], "ref_second": refs[1] if len(refs) > 1 else "", "ref_more": len(refs) > 2}
+
+
+def plan_link(change: Change, record: Record, actor: Actor, house: House) -> Plan:
+    """About one more record."""
+    refs = list(record.doc.get("refs", ()))
+    wanted = _refs([change.values.get("ref", "")])["refs"]
+    if wanted[0] in refs:
+        raise Refused("it is linked already")
+    return _plan(change, record, "Link", deed("linked", refs_fields([*refs, *wanted])), steps=(Step("about", "", wanted[0]),))
+
+
+def plan_unlink(change: Change, record: Record, actor: Actor, house: House) -> Plan:
+    """No longer about that record."""
+    refs = [ref for ref in record.doc.get("refs", ()) if ref != change.values.get("ref")]
+    if len(refs) == len(record.doc.get("refs", ())):
+        raise Refused("it is not linked")
+    fields = {"ref_first": "", "ref_second": "", "ref_more": False, **refs_fields(refs)}
+    return _plan(change, record, "Unlink", deed("unlinked", fields), steps=(Step("about", str(change.values.get("ref")), ""),))

@@ -1,0 +1,53 @@
+"""A ticket query as conditions and an order of the record store. Never imports an adapter."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from backends.store.contract import All, AnyOf, Not, Order, Test, Where
+from backends.tickets.events import iso
+from backends.tickets.model import TicketQuery
+
+INDEXES = (
+    "number", "phase,updated_at", "queue,updated_at", "assignee,updated_at", "status", "priority", "updated_at", "created_at", "due_at",
+    "login", "ref_first", "ref_second", "ref_more",
+)  # fmt: skip
+"""What lists filter and sort by: declared to the store, so that a page of 100,000 tickets reads only itself."""
+
+
+def where(query: TicketQuery, at: datetime) -> Where:
+    """The conditions; `at` is what "overdue" is measured by."""
+    parts: list[Where] = []
+    for field, wanted in (
+        ("phase", tuple(phase.value for phase in query.phases)), ("status", query.statuses), ("queue", query.queues),
+        ("assignee", query.assignees), ("priority", query.priorities),
+    ):  # fmt: skip
+        if wanted:
+            parts.append(Test(field, "eq", wanted[0]) if len(wanted) == 1 else Test(field, "any", tuple(wanted)))
+    if query.overdue:
+        parts.append(Test("due_at", "lt", iso(at)))
+    if query.requester:
+        parts.append(requested_by(query.requester))
+    if query.ref:
+        parts.append(about(query.ref))
+    if query.text.strip():
+        words: Where = All(tuple(Test("search", "has", word) for word in query.text.lower().split()))
+        parts.append(Not(words) if query.inverse else words)
+    return All(tuple(parts))
+
+
+def requested_by(who: str) -> Where:
+    """Asked for by this login or address, or by a person whose name holds the text."""
+    return AnyOf((Test("login", "eq", who), Test("email", "eq", who), Test("requester", "has", who)))
+
+
+def about(ref: str) -> Where:
+    """About this record. The first two references of a ticket are fields of their own, as only those can be found by an index."""
+    return AnyOf((
+        Test("ref_first", "eq", ref), Test("ref_second", "eq", ref), All((Test("ref_more", "eq", True), Test("refs", "member", ref))),
+    ))  # fmt: skip
+
+
+def order(query: TicketQuery) -> list[Order]:
+    """The sort the query asks for."""
+    return [Order(query.sort, query.descending)]
