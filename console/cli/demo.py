@@ -17,7 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--devices", type=int, default=400, metavar="N", help="devices (400)")
     parser.add_argument("--people", type=int, default=200, metavar="N", help="accounts (200)")
     parser.add_argument("--wall", action="store_true", help="the wallboard instead of the desk")
-    parser.add_argument("--folder", type=Path, metavar="DIR", help="keep the county here; without it a temporary folder is used and removed")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="keep the county here; otherwise it is temporary")
     parser.add_argument("--still", action="store_true", help="nobody works but you")
     parser.add_argument("--prepare", action="store_true", help="make the county, say where it is, and stop; needs --folder")
     parser.set_defaults(before_config=open_demo)

@@ -1,0 +1,169 @@
+"""`deskside tickets ...`: the help desk in plain text."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from typing import Any
+
+from backends.contract import Change
+from backends.tickets.model import OPEN_PHASES, TicketQuery, TicketRow
+from console.cli.options import read_options, write_options
+from console.cli.output import Output
+from console.cli.writing import run_change
+from console.desk import Desk
+from console.query_text import read_query
+
+_COLUMNS = (
+    ("number", "TICKET"), ("priority", "P"), ("status", "STATUS"), ("due_at", "DUE"), ("assignee", "ASSIGNEE"), ("queue", "QUEUE"),
+    ("requester", "REQUESTER"), ("subject", "SUBJECT"),
+)  # fmt: skip
+
+
+def add_verbs(verbs: Any) -> None:
+    """Reading and writing verbs."""
+    for name, text in (("list", "a list, open ones by default"), ("search", "find a text in all tickets")):
+        parser = read_options(verbs.add_parser(name, help=text))
+        if name == "search":
+            parser.add_argument("text")
+        _filters(parser, name == "list")
+        parser.set_defaults(run=list_tickets, searching=name == "search")
+    for name, text, run in (("show", "one ticket with its timeline", show), ("counts", "figures over all open tickets", counts)):
+        parser = read_options(verbs.add_parser(name, help=text))
+        if name == "show":
+            parser.add_argument("ticket", metavar="NUMBER")
+        parser.set_defaults(run=run)
+    _writing(verbs)
+
+
+def _filters(parser: argparse.ArgumentParser, with_text: bool) -> None:
+    parser.add_argument("--backend", help="of this backend only")
+    parser.add_argument("--filter", default="", help='as typed behind /: words, "status:open owner:me queue:net prio:1 overdue"')
+    if with_text:
+        parser.add_argument("--text", default="", help="subject, requester or number holds this")
+    for name in ("queue", "status", "assignee"):
+        parser.add_argument(f"--{name}", action="append", default=[], help=f"of this {name} (may be given again)")
+    parser.add_argument("--requester", default="")
+    parser.add_argument("--mine", action="store_true", help="assigned to you")
+    parser.add_argument("--overdue", action="store_true")
+    parser.add_argument("--all", action="store_true", dest="closed_too", help="resolved and closed ones too")
+    parser.add_argument("--sort", default="updated_at", choices=("number", "subject", "status", "priority", "queue", "requester", "assignee", "created_at", "updated_at", "due_at"))
+    parser.add_argument("--ascending", action="store_true")
+    parser.add_argument("--limit", type=int, default=50)
+    parser.add_argument("--offset", type=int, default=0)
+
+
+def _writing(verbs: Any) -> None:
+    plain = (("take", "become its assignee"), ("release", "give it back to the queue"), ("assign", "give it to somebody"), ("status", "move it along"),
+             ("reply", "a PUBLIC reply"), ("note", "an internal note"), ("edit", "change fields"), ("link", "it is about a record"), ("unlink", "it is not about a record"))  # fmt: skip
+    for name, text in plain:
+        parser = write_options(verbs.add_parser(name, help=text))
+        parser.add_argument("number", metavar="NUMBER")
+        if name == "assign":
+            parser.add_argument("assignee", help='a login, or "" for nobody')
+        elif name == "status":
+            parser.add_argument("status")
+            parser.add_argument("--until", default="", help="wakes up then (ISO date and time)")
+        elif name in ("reply", "note"):
+            parser.add_argument("body", help="the text, or - for standard input")
+            parser.add_argument("--minutes", type=int, default=0)
+            if name == "reply":
+                parser.add_argument("--status", default="")
+        elif name == "edit":
+            parser.add_argument("field", choices=("subject", "queue", "category", "impact", "urgency", "priority"))
+            parser.add_argument("value")
+        elif name in ("link", "unlink"):
+            parser.add_argument("ref", metavar="REF")
+        parser.set_defaults(run=write, verb_name=name)
+    parser = write_options(verbs.add_parser("create", help="a new ticket"))
+    parser.add_argument("subject")
+    parser.add_argument("body", nargs="?", default="", help="the text, or - for standard input")
+    for name in ("requester", "email", "queue", "category"):
+        parser.add_argument(f"--{name}", default="")
+    for name in ("impact", "urgency", "priority"):
+        parser.add_argument(f"--{name}", type=int)
+    parser.add_argument("--ref", action="append", default=[])
+    parser.set_defaults(run=create)
+
+
+def _item(row: TicketRow) -> dict[str, Any]:
+    return {**dataclasses.asdict(row), "phase": str(row.phase)}
+
+
+async def list_tickets(desk: Desk, args: argparse.Namespace, out: Output) -> int:
+    """A window of a list."""
+    backend = await desk.backend("tickets", args.backend)
+    query = TicketQuery(
+        text=args.text if not args.searching else "", statuses=tuple(args.status), queues=tuple(args.queue), requester=args.requester,
+        phases=() if args.closed_too or args.searching or args.status else OPEN_PHASES, overdue=args.overdue,
+        assignees=(desk.actor.login,) if args.mine else tuple(args.assignee), sort=args.sort, descending=not args.ascending,
+    )  # fmt: skip
+    if args.filter or args.searching:
+        query = read_query("tickets", args.text if args.searching else args.filter, query, desk.actor.login)
+    page = await backend.tickets(query, args.offset, args.limit)
+    rows = [{**_item(row), "priority": f"P{row.priority}"} if not out.json else _item(row) for row in page.items]
+    out.rows("tickets", _COLUMNS, rows, total=page.total, offset=page.offset)
+    if not out.json and page.total is not None and page.total > args.offset + len(rows):
+        out.warn(f"{len(rows)} of {page.total:,}; --offset {args.offset + len(rows)} goes on")
+    return 0
+
+
+async def show(desk: Desk, args: argparse.Namespace, out: Output) -> int:
+    """Facts, then the timeline."""
+    backend = await desk.backend("tickets")
+    ticket = await backend.ticket(args.ticket)
+    events = await backend.timeline(ticket.row.id)
+    if out.json:
+        out.record("ticket", {**dataclasses.asdict(ticket), "events": [dataclasses.asdict(event) for event in events]})
+        return 0
+    facts = {name: value for name, value in {**_item(ticket.row), "kind": ticket.kind, "requester": ticket.requester.label(), "email": ticket.requester.email,
+             "category": ticket.category, "waiting for": ticket.pending_reason, "resolution": ticket.resolution, "may go to": ticket.offered, "about": ticket.refs}.items() if value}  # fmt: skip
+    out.record("ticket", facts)
+    for event in events:
+        out.say(f"\n{event.at:%Y-%m-%d %H:%M} {'PUBLIC' if event.public else 'internal'} {event.actor} {event.type}")
+        for change in event.changes:
+            out.say(f"  {change.field}: {change.old or 'nothing'} -> {change.new or 'nothing'}")
+        if event.body:
+            out.say("  " + event.body.replace("\n", "\n  "))
+    return 0
+
+
+async def counts(desk: Desk, args: argparse.Namespace, out: Output) -> int:
+    """Open, new, overdue, unassigned, by assignee."""
+    counted = await (await desk.backend("tickets")).counts()
+    out.record("ticket-counts", dataclasses.asdict(counted))
+    return 0
+
+
+def _text(body: str) -> str:
+    return sys.stdin.read() if body == "-" else body
+
+
+async def write(desk: Desk, args: argparse.Namespace, out: Output) -> int:
+    """One verb on one ticket."""
+    backend = await desk.backend("tickets")
+    row = (await backend.ticket(args.number)).row
+    values: dict[str, Any] = {}
+    if args.verb_name == "assign":
+        values["assignee"] = args.assignee
+    elif args.verb_name == "status":
+        values = {"status": args.status, "reason": args.reason, "until": args.until}
+    elif args.verb_name in ("reply", "note"):
+        values = {"body": _text(args.body), "minutes": args.minutes, "status": getattr(args, "status", "")}
+    elif args.verb_name == "edit":
+        values[args.field] = int(args.value) if args.value.isdigit() and args.field in ("impact", "urgency", "priority") else args.value
+    elif args.verb_name in ("link", "unlink"):
+        values["ref"] = args.ref
+    args.ticket = None
+    return await run_change(desk, args, out, Change("tickets", backend.name, args.verb_name, row.id, f"{row.number} {row.subject}", values))
+
+
+async def create(desk: Desk, args: argparse.Namespace, out: Output) -> int:
+    """A new ticket; its number is printed."""
+    backend = await desk.backend("tickets")
+    person = {name: value for name, value in (("login", args.requester), ("email", args.email)) if value}
+    levels = {name: getattr(args, name) for name in ("impact", "urgency", "priority") if getattr(args, name) is not None}
+    values = {"subject": args.subject, "body": _text(args.body), "requester": person, "queue": args.queue, "category": args.category, "refs": args.ref, **levels}
+    args.ticket = None
+    return await run_change(desk, args, out, Change("tickets", backend.name, "create", values=values))
