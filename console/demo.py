@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.accounts.embedded_docs import ACCOUNTS, GROUPS
-from backends.accounts.people_demo import PersonDoc, groups, people
+from backends.accounts.people_demo import PersonDoc, agents, groups, people
 from backends.contract import now
 from backends.errors import BadConfig, Invalid, NoSpace
 from backends.store.contract import Store
@@ -78,12 +78,20 @@ def prepare_demo(
     county.check()
     place = folder or Path(tempfile.mkdtemp(prefix="deskside-demo-"))
     try:
-        if _stands(place, county):
-            say(f"{place} holds this county already: {county.words()}")
-        else:
-            _fill(place, county, say, cache if cache is not None else _default_cache())
-    except OSError as error:
-        raise NoSpace(f"{error.filename or place}: {error.strerror or error}") from None
+        return _prepared(place, county, say, cache if cache is not None else _default_cache())
+    except BaseException as error:
+        if folder is None:
+            shutil.rmtree(place, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise NoSpace(f"{error.filename or place}: {error.strerror or error}") from None
+        raise
+
+
+def _prepared(place: Path, county: County, say: Say, cache: Path) -> Config:
+    if _stands(place, county):
+        say(f"{place} holds this county already: {county.words()}")
+    else:
+        _fill(place, county, say, cache)
     return replace(load_config(place / "config.toml", place / "data"), demo=True)
 
 
@@ -126,6 +134,7 @@ def _fill(place: Path, county: County, say: Say, cache: Path) -> None:
 
 def config_text(county: County) -> str:
     """The configuration of the county, as a person would write it."""
+    desk = ", ".join(f'"{login}"' for login in agents(people(county.seed, county.people)))
     return f"""# A county that does not exist, made by `deskside demo` from seed {county.seed}. Nothing in it reaches a network.
 [site]
 name = "{SITE}"
@@ -139,6 +148,7 @@ default = "admin"
 
 [tickets.desk]
 adapter = "embedded"
+agents = [{desk}]
 
 [devices.fleet]
 adapter = "demo"
@@ -159,8 +169,9 @@ adapter = "embedded"
 
 def _seed_store(data: Path, county: County, say: Say) -> None:
     from backends.devices.demo import inventory
-    from backends.store.opening import open_store
     from backends.tickets.demo import tickets
+
+    from backends.store.opening import open_store
 
     until = now().replace(second=0, microsecond=0)
     staff = people(county.seed, county.people, until)

@@ -25,10 +25,11 @@ from backends.errors import BackendError
 from backends.store.contract import Store
 from backends.tickets.model import Phase, TicketQuery, TicketRow
 from console.config import Config, load_config
-from console.demo_talk import ANSWERS, CALLS, NOTES, SOLUTIONS
+from console.demo_talk import ANSWERS, CALLS, LOCKED_OUT, NOTES, SOLUTIONS, Call
 
 SHORTEST, LONGEST = 8.0, 20.0
 """Seconds between two deeds: with about every second one a new call, one comes in each 20 to 40 s."""
+FIELDS = ("login", "name", "mail", "phone", "room", "department", "kind", "enabled", "locked_at")
 WINDOW = 40
 """How many of the newest tickets the colleagues look at."""
 
@@ -39,10 +40,8 @@ class Activity:
     def __init__(self, backend: Any, store: Store, seed: int) -> None:
         self._backend, self._store = backend, store
         self._chance = random.Random(f"activity-{seed}")
-        self._people: list[dict[str, Any]] = [
-            {**record.doc, "id": record.id}
-            for record in store.select(ACCOUNTS, fields=("login", "name", "mail", "phone", "room", "department", "kind", "enabled", "locked_at"))
-        ]
+        found = store.select(ACCOUNTS, fields=FIELDS)
+        self._people: list[dict[str, Any]] = [{**record.doc, "id": record.id} for record in found]
         self._agents = agents(self._people) or ["desk"]
         self._staff = [person for person in self._people if person["kind"] == "person"]
 
@@ -76,13 +75,13 @@ class Activity:
         found = [row for row in page.items if fits(row)]
         return self._chance.choice(found) if found else None
 
-    async def _call(self, call: tuple[str, str, str, int] | None = None, person: Mapping[str, Any] | None = None) -> str:
+    async def _call(self, call: Call | None = None, person: Mapping[str, Any] | None = None) -> str:
         person = person or self._chance.choice(self._staff)
-        subject, body, category, urgency = call or self._chance.choice(CALLS)
+        subject, body, queue, category, urgency = call or self._chance.choice(CALLS)
         room = person.get("room", "")
         values = {
-            "subject": subject.format(room=room), "body": body.format(room=room, name=person["name"]), "category": category,
-            "impact": self._chance.choice((2, 3, 3, 4)), "urgency": urgency, "kind": "incident",
+            "subject": subject.format(room=room), "body": body.format(room=room, name=person["name"]), "queue": queue,
+            "category": category, "impact": self._chance.choice((2, 3, 3, 4)), "urgency": urgency, "kind": "incident",
             "requester": {
                 "name": person["name"], "email": person["mail"], "phone": person["phone"], "login": person["login"], "location": room,
                 "department": person["department"],
@@ -117,9 +116,9 @@ class Activity:
         if record is None or record.doc.get("locked_at") or not record.doc.get("enabled"):
             return ""
         at = now()
-        doc = {**record.doc, "locked_at": stored(at), "locked_until": stored(at + timedelta(minutes=30)), "bad_count": 5, "lock_source": "WIFI-RADIUS"}
-        self._store.update(ACCOUNTS, record.id, doc, rev=record.rev)
-        return await self._call(("Locked out of my account", "{name}: it says my account is locked. I am in {room}.", "Accounts", 2), person)
+        lock = {"locked_at": stored(at), "locked_until": stored(at + timedelta(minutes=30)), "bad_count": 5, "lock_source": "WIFI-RADIUS"}
+        self._store.update(ACCOUNTS, record.id, {**record.doc, **lock}, rev=record.rev)
+        return await self._call(LOCKED_OUT, person)
 
 
 # -- the process --------------------------------------------------------------------------------------
@@ -131,7 +130,8 @@ def start_activity(config: Config, seed: int, *, remove: bool, still: bool = Fal
     The pipe on their standard input is never written to: it closes by itself when this process ends, even when it is killed.
     """
     folder = Path(config.data).parent
-    argv = [sys.executable, "-m", "console.demo_activity", str(folder), str(seed), "remove" if remove else "keep", "still" if still else "work"]
+    orders = ["remove" if remove else "keep", "still" if still else "work"]
+    argv = [sys.executable, "-m", "console.demo_activity", str(folder), str(seed), *orders]
     return subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         cwd=Path(__file__).parent.parent, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-CALLS: tuple[tuple[str, str, str, int], ...] = (
-    ("Printer in {room} shows paper jam", "{name}: there is no paper in it that I can see, and it beeps.", "Printing", 3),
-    ("No network in {room}", "{name}: both computers and the phone in {room} say there is no connection since this morning.", "Network", 2),
-    ("New monitor flickers", "{name}: the second screen goes black for a second every minute or so.", "Hardware", 4),
-    ("Need a file back from last week", "{name}: the budget sheet on our department share was saved over. Can you get Thursday's?", "Restore", 3),
-    ("Permit application is very slow", "{name}: opening a permit takes half a minute, people are waiting at the counter.", "Applications", 2),
-    ("Password expired, can't change it", "{name}: it says the new one does not meet the rules, whatever I type.", "Accounts", 2),
-    ("Phone in {room} has no dial tone", "{name}: I tried the cable in the other socket, same thing.", "Telephony", 3),
-    ("Access to the parcel map", "{name}: I started in the field office and need to edit the parcel layer. My manager agrees.", "Accounts", 4),
-    ("Laptop does not charge", "{name}: the light stays off, and I am in court tomorrow.", "Hardware", 3),
-    ("Scanner sends blank mails", "{name}: scan to mail from {room} arrives with an empty page.", "Printing", 3),
-    ("Strange mail asks for my password", "{name}: it says it is from the county, I did not click on anything.", "Security", 2),
-    ("Wi-Fi drops in the meeting room", "{name}: every ten minutes during the commissioners' meeting.", "Network", 3),
-    ("Projector in {room} not found", "{name}: the laptop does not see it over HDMI.", "Hardware", 3),
-    ("Badge reader at the shop door is dark", "{name}: the night crew can't get in without a key.", "Facilities", 2),
-    ("Shared calendar is gone", "{name}: the room calendar of the library is not in my list any more.", "Applications", 4),
-    ("Label printer prints half labels", "{name}: since the new roll was put in.", "Printing", 4),
+Call = tuple[str, str, str, str, int]
+"""Subject, body, queue, category, urgency."""
+
+CALLS: tuple[Call, ...] = (
+    ("Printer in {room} shows paper jam", "{name}: there is no paper in it that I can see, and it beeps.", "Service desk", "printing", 3),
+    ("No network in {room}", "{name}: both computers and the phone say there is no connection since this morning.", "Network", "network", 2),
+    ("New monitor flickers", "{name}: the second screen goes black for a second every minute or so.", "Service desk", "hardware", 4),
+    ("Need a file back from last week", "{name}: the budget sheet on our share was saved over. Can you get Thursday's?", "Systems", "other", 3),
+    ("Permit application is very slow", "{name}: opening a permit takes half a minute, people wait at the counter.", "Applications", "software", 2),
+    ("Password expired, can't change it", "{name}: it says the new one does not meet the rules, whatever I type.", "Service desk", "account", 2),
+    ("Phone in {room} has no dial tone", "{name}: I tried the cable in the other socket, same thing.", "Network", "phone", 3),
+    ("Access to the parcel map", "{name}: I am new in the field office and need to edit the parcel layer.", "Service desk", "account", 4),
+    ("Laptop does not charge", "{name}: the light stays off, and I am in court tomorrow.", "Service desk", "hardware", 3),
+    ("Scanner sends blank mails", "{name}: scan to mail from {room} arrives with an empty page.", "Service desk", "printing", 3),
+    ("Strange mail asks for my password", "{name}: it says it is from the county, I did not click on anything.", "Systems", "e-mail", 2),
+    ("Wi-Fi drops in the meeting room", "{name}: every ten minutes during the commissioners' meeting.", "Network", "network", 3),
+    ("Projector in {room} not found", "{name}: the laptop does not see it over HDMI.", "Service desk", "hardware", 3),
+    ("Badge reader at the shop door is dark", "{name}: the night crew can't get in without a key.", "Facilities AV", "other", 2),
+    ("Shared calendar is gone", "{name}: the room calendar of the library is not in my list any more.", "Applications", "software", 4),
+    ("Label printer prints half labels", "{name}: since the new roll was put in.", "Service desk", "printing", 4),
 )  # fmt: skip
+LOCKED_OUT: Call = ("Locked out of my account", "{name}: it says my account is locked. I am in {room}.", "Service desk", "account", 2)
 
 ANSWERS = (
     "I am on my way, ten minutes.",

@@ -50,6 +50,9 @@ def _ask(app: Any, code: int) -> None:
 def _driver(config: Config) -> Any:
     if config.driver == "stock":
         return None
-    from widgets.driver import ThinDriver
+    try:
+        from widgets.driver import ThinDriver
+    except ModuleNotFoundError:
+        return None
 
     return ThinDriver

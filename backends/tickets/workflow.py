@@ -61,7 +61,7 @@ class Statuses:
         words: dict[str, Phase] = {}
         for line in lines:
             phase, colon, word = str(line).partition(":")
-            if not colon or not word.strip() or phase.strip() not in Phase:
+            if not colon or not word.strip() or phase.strip() not in [known.value for known in Phase]:
                 raise BadConfig(f"statuses: {line!r} is not \"phase: Word\" with a phase of {', '.join(Phase)}")
             words[word.strip()] = Phase(phase.strip())
         lacking = [phase.value for phase in Phase if phase not in words.values()]
