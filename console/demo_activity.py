@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -67,7 +68,7 @@ class Activity:
         plan = await self._backend.plan(Change("tickets", self._backend.name, verb, target, values=values), actor)
         if plan.missing:
             return ""
-        await self._backend.apply(plan, actor, f"demo-{self._chance.getrandbits(64):x}")
+        await self._backend.apply(plan, actor, uuid.uuid4().hex)
         return str(plan.summary)
 
     async def _pick(self, fits: Callable[[TicketRow], bool], *phases: Phase) -> TicketRow | None:

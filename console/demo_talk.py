@@ -7,11 +7,11 @@ Call = tuple[str, str, str, str, int]
 
 CALLS: tuple[Call, ...] = (
     ("Printer in {room} shows paper jam", "{name}: there is no paper in it that I can see, and it beeps.", "Service desk", "printing", 3),
-    ("No network in {room}", "{name}: both computers and the phone say there is no connection since this morning.", "Network", "network", 2),
+    ("No network in {room}", "{name}: both computers and the phone say there is no connection.", "Network", "network", 2),
     ("New monitor flickers", "{name}: the second screen goes black for a second every minute or so.", "Service desk", "hardware", 4),
-    ("Need a file back from last week", "{name}: the budget sheet on our share was saved over. Can you get Thursday's?", "Systems", "other", 3),
-    ("Permit application is very slow", "{name}: opening a permit takes half a minute, people wait at the counter.", "Applications", "software", 2),
-    ("Password expired, can't change it", "{name}: it says the new one does not meet the rules, whatever I type.", "Service desk", "account", 2),
+    ("Need a file back from last week", "{name}: the budget sheet was saved over. Can you get Thursday's?", "Systems", "other", 3),
+    ("Permit application is very slow", "{name}: opening a permit takes half a minute, people are waiting.", "Applications", "software", 2),
+    ("Password expired, can't change it", "{name}: the new one never meets the rules, whatever I type.", "Service desk", "account", 2),
     ("Phone in {room} has no dial tone", "{name}: I tried the cable in the other socket, same thing.", "Network", "phone", 3),
     ("Access to the parcel map", "{name}: I am new in the field office and need to edit the parcel layer.", "Service desk", "account", 4),
     ("Laptop does not charge", "{name}: the light stays off, and I am in court tomorrow.", "Service desk", "hardware", 3),
