@@ -72,7 +72,7 @@ class Activity:
         return str(plan.summary)
 
     async def _pick(self, fits: Callable[[TicketRow], bool], *phases: Phase) -> TicketRow | None:
-        page = await self._backend.tickets(TicketQuery(phases=phases, sort="created_at"), 0, WINDOW)
+        page = await self._backend.tickets(TicketQuery(phases=phases, sort="number"), 0, WINDOW)
         found = [row for row in page.items if fits(row)]
         return self._chance.choice(found) if found else None
 

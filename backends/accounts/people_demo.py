@@ -39,7 +39,7 @@ def people(seed: int, count: int, until: datetime | None = None) -> list[PersonD
         out.append(_person(index, department, heads, taken, chance, at))
     _spread_states(out, chance, at)
     _join_groups(out, chance)
-    out += _special(out, at)[:specials]
+    out += _special(out, at) if specials else []
     return [with_keys(person) for person in out]
 
 
