@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar
-from zoneinfo import ZoneInfo
 
 from backends.accounts.embedded_docs import (
     ACCOUNTS,
@@ -22,7 +22,8 @@ from backends.accounts.embedded_docs import (
     state_conditions,
 )  # fmt: skip
 from backends.accounts.embedded_plans import PLANS, Ground, check_version, conflict, fields_now, patched
-from backends.accounts.listing import folded
+from backends.accounts.embedded_staff import take_staff
+from backends.accounts.listing import folded, zone_of
 from backends.accounts.model import Account, AccountCount, AccountQuery, AccountRow, AccountState, Group
 from backends.contract import Actor, Change, Health, Outcome, Page, Plan, Site, now, plan_by_verb
 from backends.errors import BackendError, Conflict, Invalid, NotFound, Refused, Uncertain, Unreachable
@@ -41,14 +42,16 @@ class EmbeddedAccounts:
     adapter: ClassVar[str] = "embedded"
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("stale_after", "duration", "a person's account not used for this long is STALE", "90d"),
+        Option("staff", "path", "a CSV file of people (login,name,mail,department,...) taken in at opening when it has changed"),
     )
     poll_every: float = 60.0
 
     def __init__(self, name: str, options: Mapping[str, Any], site: Site) -> None:
         self.name = name
         self._stale_after = timedelta(seconds=float(options.get("stale_after") or 90 * 86400))
+        self._staff = Path(options["staff"]) if options.get("staff") else None
         self._site = site
-        self._zone = _zone(site.timezone)
+        self._zone = zone_of(site.timezone)
         self._members: tuple[int, dict[str, tuple[str, ...]]] | None = None
 
     @property
@@ -62,8 +65,10 @@ class EmbeddedAccounts:
         return View(self.name, at or now(), self._stale_after, self._zone)
 
     async def open(self) -> None:
-        """Declare what lists sort and filter by."""
+        """Declare what lists sort and filter by, and take in the staff file."""
         await in_thread(DEADLINE, self._store.index, ACCOUNTS, *INDEXES)
+        if self._staff is not None:
+            await in_thread(DEADLINE, take_staff, self._store, self.name, self._staff)
 
     async def health(self) -> Health:
         """ok while the store answers."""
@@ -262,10 +267,3 @@ def _group_name(change: Change) -> str:
     if not name:
         raise Invalid(fields={"group": "which group?"})
     return name
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")

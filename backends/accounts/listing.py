@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from backends.accounts.model import ACCOUNT_SEVERITY, AccountCount, AccountQuery, AccountRow, AccountState
 
@@ -69,6 +70,14 @@ def ordered(rows: Iterable[AccountRow], query: AccountQuery) -> list[AccountRow]
     missing = [row for row in by_login if _value(row, query.sort) in (None, "")]
     known.sort(key=lambda row: _value(row, query.sort), reverse=query.descending)
     return known + missing
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The site's zone; UTC where its name is not known."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo("UTC")
 
 
 def counted(states: Iterable[AccountState]) -> AccountCount:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from backends.accounts import posix_files
-from backends.accounts.listing import counted, matches, ordered
+from backends.accounts.listing import counted, matches, ordered, zone_of
 from backends.accounts.model import Account, AccountCount, AccountQuery, AccountRow, Group
 from backends.accounts.posix_accounts import Facts, Rules, account_ids, account_of, facts_of, group_of, row_of
 from backends.accounts.posix_reading import Reading, read_all
@@ -56,7 +56,7 @@ class PosixAccounts:
         self._faillock_dir = str(options.get("faillock_dir") or "")
         self._rules = Rules(
             name, timedelta(seconds=float(options.get("stale_after") or 90 * 86400)), frozenset(options.get("services") or ()),
-            frozenset(options.get("shared") or ()), frozenset(options.get("protected_groups") or ()),
+            frozenset(options.get("shared") or ()), frozenset(options.get("protected_groups") or ()), zone_of(site.timezone),
         )  # fmt: skip
         self._last: tuple[float, Reading] | None = None
 
@@ -94,7 +94,7 @@ class PosixAccounts:
         if facts is None:
             raise NotFound(f"no account {id!r} on this system")
         ident = account_ids(reading).get(facts.entry.login, str(facts.entry.uid))
-        return account_of(facts, row_of(facts, reading, self._rules, ident), reading)
+        return account_of(facts, row_of(facts, reading, self._rules, ident), reading, self._rules)
 
     async def groups(self, text: str = "") -> Sequence[Group]:
         """Groups whose name holds the text, by name."""

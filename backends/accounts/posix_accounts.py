@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from backends.accounts.model import Account, AccountRow, AccountState, Group, Lock, Password
 from backends.accounts.posix_files import GroupEntry, PasswdEntry
@@ -27,6 +27,11 @@ class Rules:
     services: Collection[str] = ()
     shared: Collection[str] = ()
     protected: Collection[str] = ()
+    zone: tzinfo = UTC
+
+    def clock(self, at: datetime) -> str:
+        """A time as people at the site read it."""
+        return at.astimezone(self.zone).strftime("%Y-%m-%d %H:%M")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +103,9 @@ def state_of(facts: Facts, reading: Reading, rules: Rules) -> tuple[AccountState
     """The word and why, the gravest that applies. What can't be read is UNKNOWN, never OK."""
     age, lock = facts.age, facts.lock
     if lock.locked:
-        until = f"unlocks {lock.until:%H:%M} UTC" if lock.until else "until somebody unlocks it"
-        return AccountState.LOCKED, f"{lock.bad_count} bad passwords since {lock.since:%Y-%m-%d %H:%M} UTC, {until}"
+        since = f" since {rules.clock(lock.since)}" if lock.since else ""
+        until = f"unlocks {rules.clock(lock.until)[-5:]}" if lock.until else "until somebody unlocks it"
+        return AccountState.LOCKED, f"{lock.bad_count} bad passwords{since}, {until}"
     if facts.password is PasswordWord.LOCKED:
         return AccountState.DISABLED, "password locked and account ended" if age.expired else "password locked; SSH keys may still work"
     if facts.shell_refuses:
@@ -157,7 +163,7 @@ def person_name(entry: PasswdEntry) -> str:
     return _gecos(entry, 0).replace("&", clean(entry.login).capitalize())
 
 
-def account_of(facts: Facts, row: AccountRow, reading: Reading) -> Account:
+def account_of(facts: Facts, row: AccountRow, reading: Reading, rules: Rules) -> Account:
     """The whole account. The home phone of GECOS is left out: nobody needs it at a desk."""
     entry, age = facts.entry, facts.age
     seen = reading.seen.get(entry.login)
@@ -165,7 +171,7 @@ def account_of(facts: Facts, row: AccountRow, reading: Reading) -> Account:
         row, facts.enabled, facts.lock,
         Password(age.changed, age.password_expires, age.must_change if facts.shadow else None, _password_set(facts.password)),
         tuple(clean(name) for name in reading.groups_of(entry)), phone=_gecos(entry, 2), room=_gecos(entry, 1), home=clean(entry.home),
-        shell=clean(entry.shell), last_from=clean(seen.host or seen.line) if seen else "", facts=tuple(_more(facts, reading)),
+        shell=clean(entry.shell), last_from=clean(seen.host or seen.line) if seen else "", facts=tuple(_more(facts, reading, rules)),
     )  # fmt: skip
 
 
@@ -173,10 +179,10 @@ def _password_set(word: PasswordWord) -> bool | None:
     return None if word is PasswordWord.UNKNOWN else word in (PasswordWord.SET, PasswordWord.LOCKED)
 
 
-def _more(facts: Facts, reading: Reading) -> list[tuple[str, str]]:
+def _more(facts: Facts, reading: Reading, rules: Rules) -> list[tuple[str, str]]:
     entry = facts.entry
     now_in = [
-        f"{clean(seen.line) or '?'} since {seen.at:%Y-%m-%d %H:%M} UTC" + (f" from {clean(seen.host)}" if seen.host else "")
+        f"{clean(seen.line) or '?'} since {rules.clock(seen.at)}" + (f" from {clean(seen.host)}" if seen.host else "")
         for login, seen in reading.now_in if login == entry.login
     ]  # fmt: skip
     out = [("Uid", str(entry.uid)), ("Gid", str(entry.gid)), ("Password", str(facts.password))]
