@@ -87,7 +87,11 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.set_interval(SEAT_EVERY, self._touch_seat)
 
     async def _open(self) -> None:
+        from backends.threads import in_thread
+        from console.collector import ensure_collector
+
         try:
+            await in_thread(10.0, ensure_collector, self.desk.config)
             await self.desk.open(self._opened)
         except BackendError as error:
             self._tell(error.sentence())
