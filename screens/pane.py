@@ -36,7 +36,7 @@ class Pane(Vertical):
 
     def on_mount(self) -> None:
         """Say that it is loading; the data comes when the backends are open."""
-        self.show_head()
+        self.start()
 
     # -- the list ---------------------------------------------------------------------------------------
 

@@ -29,8 +29,8 @@ class Source:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.query: Any = self.first_query()
         self.view = ""
+        self.query: Any = self.first_query()
         self.note = ""
 
     def first_query(self) -> Any:

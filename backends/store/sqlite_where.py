@@ -1,124 +1,71 @@
-"""Conditions and orders of the store's contract as SQLite text. Values always travel as parameters.
-
-The collection's row table is called `c` in every statement; a declared field is a column of it, any other field is read
-from the document.
-"""
+"""Conditions and orders of the store's contract as SQLite text. Values always travel as parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from backends.store.contract import All, AnyOf, Not, Order, Test, Where
-from backends.store.values import contains, field_name, scalar
 
-Sql = tuple[str, list[Any]]
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _COMPARE = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """How the fields of one collection are written in SQL: `doc` reads the document, `declared` fields are columns."""
-
-    doc: str
-    declared: frozenset[str]
-
-    def of(self, field: str) -> str:
-        """The expression of a field."""
-        if field in self.declared:
-            return f'c."f:{field}"'
-        return f"json_extract({self.doc}, '{path(field)}')"
+def column(field: str) -> str:
+    """The expression of a field; the same text stands in the index, or it would not be used."""
+    if not _NAME.fullmatch(field):
+        raise ValueError(f"not a field name: {field!r}")
+    path = "".join(f'."{part}"' for part in field.split("."))
+    return f"json_extract(doc, '${path}')"
 
 
-def path(field: str) -> str:
-    """A JSON path: $."requester"."name"."""
-    return "$" + "".join(f'."{part}"' for part in field_name(field).split("."))
+def _value(value: Any) -> Any:
+    return int(value) if isinstance(value, bool) else value
 
 
-def sql_contains(value: Any, folded: str) -> bool:
-    """`contains` as an SQL function, for text that LIKE can't fold."""
-    return contains(scalar(value), folded)
-
-
-def compile_where(where: Where, columns: Columns) -> Sql:
-    """(SQL condition, its parameters). A condition is never NULL, so that it can be negated."""
+def compile_where(where: Where) -> tuple[str, list[Any]]:
+    """(SQL condition, its parameters)."""
     if isinstance(where, Test):
-        return _test(where, columns)
+        return _test(where)
     if isinstance(where, Not):
-        sql, values = compile_where(where.part, columns)
-        return f"NOT ({sql})", values
+        sql, values = compile_where(where.part)
+        return f"NOT coalesce({sql}, 0)", values
     joined, empty = (" AND ", "1") if isinstance(where, All) else (" OR ", "0")
     assert isinstance(where, All | AnyOf)
-    parts = [compile_where(part, columns) for part in where.parts]
-    return ("(" + joined.join(sql for sql, _ in parts) + ")" if parts else empty), [value for _, values in parts for value in values]
+    parts = [compile_where(part) for part in where.parts]
+    return ("(" + joined.join(f"({sql})" for sql, _ in parts) + ")" if parts else empty), [value for _, values in parts for value in values]
 
 
-def _test(test: Test, columns: Columns) -> Sql:
-    name = columns.of(test.field)
-    if test.op == "member":
-        place = path(test.field)
-        held = f"SELECT 1 FROM json_each({columns.doc}, '{place}') WHERE value IS ?"
-        return f"(coalesce(json_type({columns.doc}, '{place}'), '') = 'array' AND EXISTS ({held}))", [scalar(test.value)]
+def _test(test: Test) -> tuple[str, list[Any]]:
+    name = column(test.field)
+    if test.op == "eq":
+        return f"{name} IS ?", [_value(test.value)]
+    if test.op == "ne":
+        return f"{name} IS NOT ?", [_value(test.value)]
+    if test.op in _COMPARE:
+        return f"{name} {_COMPARE[test.op]} ?", [_value(test.value)]
     if test.op == "any":
-        return _any(name, [scalar(value) for value in test.value])
-    if test.op == "has":
-        return _has(name, str(scalar(test.value)))
-    value = scalar(test.value)
-    if test.op in ("eq", "ne"):
-        return (f"{name} IS {'' if test.op == 'eq' else 'NOT '}NULL", []) if value is None else (f"{name} IS {'' if test.op == 'eq' else 'NOT '}?", [value])
-    return _comparison(name, _COMPARE[test.op], value)
+        known = [_value(value) for value in test.value if value is not None]
+        marks = ", ".join("?" * len(known))
+        sql = f"{name} IN ({marks})"
+        return (f"({sql} OR {name} IS NULL)" if None in test.value else sql), known
+    if test.op == "member":
+        path = column(test.field).removeprefix("json_extract(")
+        return f"EXISTS (SELECT 1 FROM json_each({path} WHERE value IS ?)", [_value(test.value)]
+    return _has(name, str(test.value))
 
 
-def _any(name: str, wanted: list[Any]) -> Sql:
-    known = [value for value in wanted if value is not None]
-    among = f"coalesce({name} IN ({', '.join('?' * len(known))}), 0)" if len(known) > 1 else f"{name} IS ?" if known else "0"
-    return (f"({among} OR {name} IS NULL)" if None in wanted else among), known
-
-
-def _comparison(name: str, sign: str, value: Any) -> Sql:
-    """Only values of the same type fit. SQLite sorts NULL, numbers, text: a second bound keeps the other types out."""
-    if value is None:
-        return "0", []
-    if isinstance(value, str):
-        fits = f"{name} {sign} ?" + (f" AND {name} >= ''" if sign.startswith("<") else "")
-    else:
-        fits = f"{name} {sign} ?" + (f" AND {name} < ''" if sign.startswith(">") else "")
-    return f"({name} IS NOT NULL AND {fits})", [value]
-
-
-def _has(name: str, text: str) -> Sql:
-    """ASCII goes through LIKE, 15 to 40 ms for 100,000 rows; other letters through our own folding, which is slower."""
-    if text.isascii() and "\0" not in text:
+def _has(name: str, text: str) -> tuple[str, list[Any]]:
+    """ASCII goes through LIKE, which SQLite runs over an index without calling back; the rest through our own folding."""
+    if text.isascii():
         escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        return f"({name} IS NOT NULL AND {name} LIKE ? ESCAPE '\\')", [f"%{escaped}%"]
-    return f"has_text({name}, ?)", [text.lower()]
+        return f"{name} LIKE ? ESCAPE '\\'", [f"%{escaped}%"]
+    return f"instr(casefold({name}), ?) > 0", [text.casefold()]
 
 
-def compile_order(order: Sequence[Order], columns: Columns) -> str:
-    """ORDER BY text: missing values last, then the id in the direction of the first key, so that one index serves both directions."""
-    parts = [f"{columns.of(item.field)} {'DESC' if item.descending else 'ASC NULLS LAST'}" for item in order]
-    parts.append("c.id DESC" if order and order[0].descending else "c.id ASC")
+def compile_order(order: Sequence[Order]) -> str:
+    """ORDER BY text: missing values last, then the id in the direction of the first key."""
+    parts = [f"{column(item.field)} DESC" if item.descending else f"{column(item.field)} ASC NULLS LAST" for item in order]
+    parts.append("id DESC" if order and order[0].descending else "id ASC")
     return "ORDER BY " + ", ".join(parts)
-
-
-def before(order: Sequence[Order], row: Sequence[Any], column: Callable[[str], str]) -> list[Sql]:
-    """What stands before this row (its key values, then its id), as conditions that exclude each other.
-
-    One count for each is a range of an index; joined by OR they would be a scan.
-    """
-    found: list[Sql] = []
-    same: list[str] = []
-    same_values: list[Any] = []
-    for item, value in zip(order, row, strict=False):
-        name = column(item.field)
-        if value is None:
-            found.append((" AND ".join([*same, f"{name} IS NOT NULL"]), list(same_values)))
-            same.append(f"{name} IS NULL")
-            continue
-        found.append((" AND ".join([*same, f"{name} {'>' if item.descending else '<'} ?"]), [*same_values, value]))
-        same.append(f"{name} = ?")
-        same_values.append(value)
-    sign = ">" if order and order[0].descending else "<"
-    found.append((" AND ".join([*same, f"c.id {sign} ?"]), [*same_values, row[-1]]))
-    return found
