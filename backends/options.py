@@ -24,7 +24,13 @@ class Option:
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _TYPES: dict[str, tuple[type, ...]] = {
-    "text": (str,), "path": (str,), "secret": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "list": (list, tuple),
+    "text": (str,),
+    "path": (str,),
+    "secret": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "list": (list, tuple),
 }
 
 

@@ -26,7 +26,9 @@ _HARMFUL = re.compile(
     + "]"
 )
 _LINE = re.compile("\r\n|[\r\n\t]")
-_MAYBE_MARKS = re.compile("[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{5}")
+_MAYBE_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{5}"
+)
 _SAFE = re.compile("[ -~]*")
 
 

@@ -127,8 +127,6 @@ def clashes(actions: tuple[Action, ...], keys: dict[str, tuple[str, ...]]) -> li
     return sorted(set(found))
 
 
-
-
 def disabled_reason(action: Action, desk: Desk, opened: Any) -> str | None:
     """Why the action can't be used now, in words; None when it can. `opened` is the backend's place at the desk."""
     if not action.verb and not action.method:

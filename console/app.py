@@ -101,9 +101,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
     def _opened(self, domain: str, name: str) -> None:
         """A backend is open, or failed."""
         for screen in self.screen_stack:
-            ready = getattr(screen, "backend_ready", None)
-            if ready is not None:
-                ready(domain)
+            if isinstance(screen, ConsoleScreen):
+                screen.backend_ready(domain)
         self._show_bars()
 
     def retry_backends(self) -> None:
@@ -133,9 +132,9 @@ class ConsoleApp(App[int], inherit_bindings=False):
     def data_changed(self, domains: Iterable[str]) -> None:
         """Tell the screens in view; the desk below a record is told too, it shows again what it shows."""
         for screen in self.screen_stack:
-            changed = getattr(screen, "data_changed", None)
-            for domain in domains if changed is not None else ():
-                changed(domain)
+            if isinstance(screen, ConsoleScreen):
+                for domain in domains:
+                    screen.data_changed(domain)
 
     def _show_bars(self) -> None:
         screen = self.screen

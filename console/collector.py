@@ -154,6 +154,8 @@ class Collector:
         live = self._desk.live
         live.publish_poll(item.domain, item.name, polled, source="collector", partial=bool(getattr(backend, "poll_partial", False)))
         at = time.time()
-        points = [(f"{item.domain}:{item.name}:{one.key}", name, one.at or at, value) for one in polled for name, value in one.metrics.items()]
+        points = [
+            (f"{item.domain}:{item.name}:{one.key}", name, one.at or at, value) for one in polled for name, value in one.metrics.items()
+        ]
         if points:
             live.record_many(points)

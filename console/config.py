@@ -18,7 +18,7 @@ BIGGEST = 1_000_000
 SYSTEM_FILE = Path("/etc/deskside/config.toml")
 _KNOWN: dict[str, dict[str, type]] = {
     "site": {"name": str, "timezone": str},
-    "console": {"theme": str, "read_only": bool, "driver": str, "mouse": bool, "data": str},
+    "console": {"theme": str, "read_only": bool, "mouse": bool, "data": str},
     "store": {"engine": str},
     "roles": {"admins": list, "supervisors": list, "technicians": list, "default": str},
 }
@@ -66,7 +66,6 @@ class Config:
     keys: Mapping[str, str] = field(default_factory=dict)
     theme: str = "dark"
     read_only: bool = False
-    driver: str = "thin"
     mouse: bool = True
     roles: Roles = field(default_factory=Roles)
     store_engine: str | None = None
@@ -163,7 +162,7 @@ def _merge(merged: dict[str, Any], table: dict[str, Any], file: Path, text: str,
         elif section == "keys":
             for key, value in values.items():
                 if not isinstance(value, str):
-                    raise BadConfig(f"{key}: keys are one text, such as \"t,T\"", where=f"{file}:{line_of(text, section, key)}")
+                    raise BadConfig(f'{key}: keys are one text, such as "t,T"', where=f"{file}:{line_of(text, section, key)}")
             merged.setdefault("keys", {}).update(values)
         elif section == "views":
             _take_views(values, file, text, merged)
@@ -188,7 +187,7 @@ def _take_backends(domain: str, values: dict[str, Any], file: Path, text: str, b
             raise BadConfig(f"{name!r}: a backend's name has letters, digits, - and _", where=where)
         adapter = options.get("adapter")
         if not isinstance(adapter, str):
-            raise BadConfig(f"[{domain}.{name}] needs adapter = \"...\"", where=where)
+            raise BadConfig(f'[{domain}.{name}] needs adapter = "..."', where=where)
         rest = {key: value for key, value in options.items() if key != "adapter"}
         backends[(domain, name)] = BackendConfig(domain, name, adapter, rest, where)
 
@@ -203,14 +202,16 @@ def _take_views(values: dict[str, Any], file: Path, text: str, merged: dict[str,
         merged.setdefault("views", {})[name] = ViewConfig(name, view.get("domain", "tickets"), view["query"])
 
 
-def _build(merged: dict[str, Any], backends: tuple[BackendConfig, ...], sources: tuple[Path, ...], data: Path | None, read_only: bool) -> Config:
+def _build(
+    merged: dict[str, Any], backends: tuple[BackendConfig, ...], sources: tuple[Path, ...], data: Path | None, read_only: bool
+) -> Config:
     site, console, roles = merged.get("site", {}), merged.get("console", {}), merged.get("roles", {})
     folder = data or (Path(os.environ["DESKSIDE_DATA"]) if os.environ.get("DESKSIDE_DATA") and not service_mode() else None)
     folder = folder or (Path(console["data"]).expanduser() if "data" in console else default_data())
     return Config(
         site_name=site.get("name", "deskside"), timezone=site.get("timezone", _local_zone()), data=folder.absolute(), sources=sources,
         backends=backends or embedded_default(), keys=merged.get("keys", {}), theme=console.get("theme", "dark"),
-        read_only=read_only or console.get("read_only", False), driver=console.get("driver", "thin"), mouse=console.get("mouse", True),
+        read_only=read_only or console.get("read_only", False), mouse=console.get("mouse", True),
         roles=_roles(roles, bool(sources)), store_engine=merged.get("store", {}).get("engine"), views=tuple(merged.get("views", {}).values()),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -169,9 +170,8 @@ adapter = "embedded"
 
 def _seed_store(data: Path, county: County, say: Say) -> None:
     from backends.devices.demo import inventory
-    from backends.tickets.demo import tickets
-
     from backends.store.opening import open_store
+    from backends.tickets.demo import tickets
 
     until = now().replace(second=0, microsecond=0)
     staff = people(county.seed, county.people, until)
@@ -226,7 +226,10 @@ def _declare_indexes(store: Store, county: County) -> None:
             await backend.open()
             await backend.close()
 
-    asyncio.run(open_all())
+    # A thread of its own: the caller may sit on a running loop.
+    worker = threading.Thread(target=lambda: asyncio.run(open_all()))
+    worker.start()
+    worker.join()
 
 
 # -- the last county, kept ----------------------------------------------------------------------------

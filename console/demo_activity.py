@@ -7,7 +7,6 @@ however it went; then it removes the folder if that was a temporary one. Never i
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import shutil
 import subprocess
@@ -132,10 +131,11 @@ def start_activity(config: Config, seed: int, *, remove: bool, still: bool = Fal
     """
     folder = Path(config.data).parent
     orders = ["remove" if remove else "keep", "still" if still else "work"]
-    argv = [sys.executable, "-m", "console.demo_activity", str(folder), str(seed), *orders]
+    home = str(Path(__file__).parent.parent)
+    script = f"import sys; sys.path.insert(0, {home!r}); from console.demo_activity import main; raise SystemExit(main(sys.argv[1:]))"
+    argv = [sys.executable, "-I", "-c", script, str(folder), str(seed), *orders]
     return subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        cwd=Path(__file__).parent.parent, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
 
 
@@ -166,7 +166,7 @@ async def _work(config: Config, seed: int) -> None:
 
 
 def main(words: Sequence[str]) -> int:
-    """`python -m console.demo_activity FOLDER SEED keep|remove work|still`."""
+    """What `start_activity` starts: FOLDER SEED keep|remove work|still."""
     folder, seed, after, what = Path(words[0]), int(words[1]), words[2], words[3]
     try:
         if what == "work":
@@ -177,7 +177,3 @@ def main(words: Sequence[str]) -> int:
     if after == "remove" and (folder / "demo.json").exists():
         shutil.rmtree(folder, ignore_errors=True)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -33,7 +33,18 @@ class Finding:
 
 async def examine(desk: Desk) -> list[Finding]:
     """Everything, in an order that makes sense to read."""
-    checks: tuple[Callable[[Desk], Iterator[Finding]], ...] = (_config, _people, _folders, _space, _store, _ledger, _secrets, _tools, _python, _terminal)
+    checks: tuple[Callable[[Desk], Iterator[Finding]], ...] = (
+        _config,
+        _people,
+        _folders,
+        _space,
+        _store,
+        _ledger,
+        _secrets,
+        _tools,
+        _python,
+        _terminal,
+    )
     found: list[Finding] = []
     for check in checks:
         try:
@@ -100,9 +111,16 @@ def _store(desk: Desk) -> Iterator[Finding]:
 
 def _ledger(desk: Desk) -> Iterator[Finding]:
     verdict = desk.ledger.verify()
-    yield Finding("ok" if verdict.ok else "fail", "ledger", verdict.sentence(), "" if verdict.ok else "Keep a copy and find out who wrote there.")
+    yield Finding(
+        "ok" if verdict.ok else "fail", "ledger", verdict.sentence(), "" if verdict.ok else "Keep a copy and find out who wrote there."
+    )
     for record in desk.ledger.unfinished()[:5]:
-        yield Finding("warn", "ledger", f"{record.get('action')} by {record.get('actor')} at {str(record.get('ts'))[:16]} has no result", "Look at the record: it may or may not have happened.")
+        yield Finding(
+            "warn",
+            "ledger",
+            f"{record.get('action')} by {record.get('actor')} at {str(record.get('ts'))[:16]} has no result",
+            "Look at the record: it may or may not have happened.",
+        )
 
 
 def _secrets(desk: Desk) -> Iterator[Finding]:
@@ -132,7 +150,9 @@ def _tools(desk: Desk) -> Iterator[Finding]:
                 yield Finding("fail", tool, "is not installed", f"apt-get install {tool if tool != 'borg' else 'borgbackup'}")
             continue
         try:
-            done = subprocess.run([path, "version" if tool == "restic" else "--version"], capture_output=True, text=True, timeout=10, check=False)
+            done = subprocess.run(
+                [path, "version" if tool == "restic" else "--version"], capture_output=True, text=True, timeout=10, check=False
+            )
             yield Finding("ok", tool, done.stdout.split("\n")[0][:80])
         except (OSError, subprocess.TimeoutExpired):
             yield Finding("warn", tool, "does not answer")
@@ -143,7 +163,9 @@ def _python(desk: Desk) -> Iterator[Finding]:
     for name in ("screens", "widgets", "backends"):
         spec = importlib.util.find_spec(name)
         if spec is None or not str(spec.origin or "").startswith(str(home)):
-            yield Finding("fail", "packages", f"another package named {name!r} hides ours", "Install deskside into an environment of its own (pipx).")
+            yield Finding(
+                "fail", "packages", f"another package named {name!r} hides ours", "Install deskside into an environment of its own (pipx)."
+            )
             return
     yield Finding("ok", "python", f"{sys.version.split()[0]}, packages from {home}")
 
@@ -155,7 +177,12 @@ def _terminal(desk: Desk) -> Iterator[Finding]:
     size = os.get_terminal_size()
     small = size.columns < 80 or size.lines < 24
     encoding = (sys.stdout.encoding or "").lower()
-    yield Finding("warn" if small else "ok", "terminal", f"{os.environ.get('TERM', '?')}, {size.columns}x{size.lines}", "80x24 is the least for all columns." if small else "")
+    yield Finding(
+        "warn" if small else "ok",
+        "terminal",
+        f"{os.environ.get('TERM', '?')}, {size.columns}x{size.lines}",
+        "80x24 is the least for all columns." if small else "",
+    )
     if encoding != "utf-8":
         yield Finding("warn", "terminal", f"the locale is {encoding or 'not set'}", "Set LANG to a UTF-8 locale such as C.UTF-8.")
 

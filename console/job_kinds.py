@@ -10,8 +10,8 @@ from typing import Any
 
 from backends.contract import DOMAINS
 from backends.errors import BackendError
-from backends.tickets.model import TicketQuery
 from backends.threads import in_thread
+from backends.tickets.model import TicketQuery
 from console.desk import Desk
 
 PAGE = 500

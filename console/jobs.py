@@ -82,9 +82,23 @@ class Jobs:
             raise NoSpace(f"{place}: {error.strerror}") from None
         source = str(self._config.source.absolute()) if self._config.source else ""
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        _write(place / "job.json", {"id": ident, "kind": kind, "spec": dict(spec), "actor": actor.login, "role": actor.role, "started": started, "config": source, "data": str(self._config.data)})
+        _write(
+            place / "job.json",
+            {
+                "id": ident,
+                "kind": kind,
+                "spec": dict(spec),
+                "actor": actor.login,
+                "role": actor.role,
+                "started": started,
+                "config": source,
+                "data": str(self._config.data),
+            },
+        )
         with open(place / "log.txt", "ab") as log:
-            subprocess.Popen(runner_argv(place), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True, cwd="/")
+            subprocess.Popen(
+                runner_argv(place), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True, cwd="/"
+            )
         return ident
 
     def list(self) -> list[Job]:

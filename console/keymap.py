@@ -54,7 +54,12 @@ class Keymap:
 def keys_markdown() -> str:
     """`docs/keys.md`: a table a scope."""
     keymap = Keymap()
-    out = ["# Keys", "", "Made by `deskside keys --markdown` from the action registry. Rebind under `[keys]`: `\"tickets.take\" = \"t,T\"`.", ""]
+    out = [
+        "# Keys",
+        "",
+        'Made by `deskside keys --markdown` from the action registry. Rebind under `[keys]`: `"tickets.take" = "t,T"`.',
+        "",
+    ]
     for scope in dict.fromkeys(action.scope for action in ACTIONS):
         out += [f"## {scope}", "", "| key | action | what it does | id |", "|---|---|---|---|"]
         for action in keymap.actions(scope):

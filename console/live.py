@@ -190,7 +190,9 @@ class Live:
             try:
                 newest = self._rev(connection)
                 where = "state != 'gone'" if rev <= 0 or rev > newest else "rev > ?"
-                found = connection.execute(f"SELECT {_COLUMNS} FROM live WHERE {where}", (rev,) if where.startswith("rev") else ()).fetchall()
+                found = connection.execute(
+                    f"SELECT {_COLUMNS} FROM live WHERE {where}", (rev,) if where.startswith("rev") else ()
+                ).fetchall()
             finally:
                 connection.execute("COMMIT")
             self._seen = (version, own, newest)
@@ -206,7 +208,9 @@ class Live:
     def rows(self, domain: str, backend: str | None = None) -> list[LiveRow]:
         """All values of a domain or of one backend that are not gone, by key."""
         with self._plain() as connection:
-            query = f"SELECT {_COLUMNS} FROM live WHERE domain = ? AND (?2 IS NULL OR backend = ?2) AND state != 'gone' ORDER BY backend, key"
+            query = (
+                f"SELECT {_COLUMNS} FROM live WHERE domain = ? AND (?2 IS NULL OR backend = ?2) AND state != 'gone' ORDER BY backend, key"
+            )
             return _rows(connection.execute(query.replace("domain = ?", "domain = ?1", 1), (domain, backend)).fetchall())
 
     # -- how the refreshing goes ------------------------------------------------------------------------------------------------
@@ -234,7 +238,7 @@ class Live:
         """The collector's newest sign of life, or None where none ever ran."""
         with self._plain() as connection:
             found = connection.execute("SELECT pid, host, started, at, note FROM collector").fetchone()
-        return Beat(*found[:4], _age(found[3], time.time()), found[4]) if found else None
+        return Beat(found[0], found[1], found[2], found[3], _age(found[3], time.time()), found[4]) if found else None
 
     def want(self, domain: str, backend: str) -> bool:
         """Ask the collector to refresh a backend now; False where that was asked for or done within WANT_PAUSE seconds."""

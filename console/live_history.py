@@ -38,7 +38,9 @@ def read(connection: sqlite3.Connection, key: str, metric: str, since: float) ->
     found = connection.execute("SELECT id FROM series WHERE key = ? AND metric = ?", (key, metric)).fetchone()
     if found is None:
         return []
-    query = "SELECT t, v FROM averages WHERE series = ?1 AND t >= ?2 UNION ALL SELECT t, v FROM points WHERE series = ?1 AND t >= ?2 ORDER BY t"
+    query = (
+        "SELECT t, v FROM averages WHERE series = ?1 AND t >= ?2 UNION ALL SELECT t, v FROM points WHERE series = ?1 AND t >= ?2 ORDER BY t"
+    )
     return [(float(t), float(v)) for t, v in connection.execute(query, (found[0], since))]
 
 
@@ -53,9 +55,7 @@ def compact(connection: sqlite3.Connection, now: float) -> int:
     At most COMPACT_ROWS at a time; the caller holds the transaction and calls again while the number is that big.
     """
     cut = (now - RAW_SECONDS) // BUCKET * BUCKET
-    last = connection.execute(
-        "SELECT max(t) FROM (SELECT t FROM points WHERE t < ? ORDER BY t LIMIT ?)", (cut, COMPACT_ROWS)
-    ).fetchone()[0]
+    last = connection.execute("SELECT max(t) FROM (SELECT t FROM points WHERE t < ? ORDER BY t LIMIT ?)", (cut, COMPACT_ROWS)).fetchone()[0]
     connection.execute("DELETE FROM averages WHERE t < ?", (now - AVERAGE_SECONDS,))
     if last is None:
         connection.execute(

@@ -28,7 +28,13 @@ class Identity:
 
     def auth(self) -> dict[str, str | int | None]:
         """The witnesses, for the ledger."""
-        return {"uid": self.uid, "sudo": self.sudo_user or None, "loginuid": self.loginuid, "tty": self.tty or None, "from": self.client or None}
+        return {
+            "uid": self.uid,
+            "sudo": self.sudo_user or None,
+            "loginuid": self.loginuid,
+            "tty": self.tty or None,
+            "from": self.client or None,
+        }
 
 
 def _loginuid(path: str = "/proc/self/loginuid") -> int | None:
@@ -85,7 +91,9 @@ def whoami(roles: Roles) -> Identity:
     if sudo and loginuid not in (None, 0):
         witness = _name(loginuid)  # type: ignore[arg-type]
         if witness != sudo and sudo != "root":
-            raise NotAllowed(f"sudo says {sudo}, the log-in says {witness}", hint="Log in with your own account and start deskside from there.")
+            raise NotAllowed(
+                f"sudo says {sudo}, the log-in says {witness}", hint="Log in with your own account and start deskside from there."
+            )
     client = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
     try:
         display = pwd.getpwnam(login).pw_gecos.split(",")[0] or login

@@ -44,7 +44,14 @@ class Performed:
 
 
 async def perform(
-    desk: Desk, change: Change, *, confirm: Confirmer, ticket: str | None = None, reason: str = "", approver: str = "", dry_run: bool = False
+    desk: Desk,
+    change: Change,
+    *,
+    confirm: Confirmer,
+    ticket: str | None = None,
+    reason: str = "",
+    approver: str = "",
+    dry_run: bool = False,
 ) -> Performed:
     """Do a change the one way. Raises what stands in the way before anything is sent; afterwards the outcome says it."""
     _may(desk, change, dry_run)
@@ -108,10 +115,18 @@ async def _apply(desk: Desk, backend: Writes, plan: Plan, op_id: str) -> Outcome
     except Uncertain as error:
         return await _compare(backend, plan, Outcome("unknown", error.text, plan.change.target))
     except BackendError as error:
-        await _result(desk, {"op": op_id, "actor": desk.actor.login, "action": f"{plan.change.domain}.{plan.change.verb}"}, Outcome("refused", error.sentence()))
+        await _result(
+            desk,
+            {"op": op_id, "actor": desk.actor.login, "action": f"{plan.change.domain}.{plan.change.verb}"},
+            Outcome("refused", error.sentence()),
+        )
         raise
     except (Exception, asyncio.CancelledError):
-        await _result(desk, {"op": op_id, "actor": desk.actor.login, "action": f"{plan.change.domain}.{plan.change.verb}"}, Outcome("unknown", "cut off inside the console"))
+        await _result(
+            desk,
+            {"op": op_id, "actor": desk.actor.login, "action": f"{plan.change.domain}.{plan.change.verb}"},
+            Outcome("unknown", "cut off inside the console"),
+        )
         raise
     return await _compare(backend, plan, outcome)
 
@@ -176,7 +191,9 @@ async def _ticket_note(desk: Desk, ticket: str, plan: Plan, outcome: Outcome, re
     try:
         backend, ident = await _ticket_backend(desk, ticket)
         steps = "; ".join(f"{step.what}: {step.before or 'nothing'} -> {step.after or 'nothing'}" for step in plan.steps)
-        body = f"{plan.summary} ({plan.change.domain}:{plan.change.backend}:{plan.change.target}): {outcome.word}. {steps}" + (f" Reason: {reason}" if reason else "")
+        body = f"{plan.summary} ({plan.change.domain}:{plan.change.backend}:{plan.change.target}): {outcome.word}. {steps}" + (
+            f" Reason: {reason}" if reason else ""
+        )
         change = Change("tickets", backend.name, "note", ident, values={"body": body})
         note = await backend.plan(change, desk.actor)
         await backend.apply(note, desk.actor, uuid.uuid4().hex)

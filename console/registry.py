@@ -42,7 +42,8 @@ def load_adapter(domain: str, name: str) -> Callable[..., Any]:
         adapter: Callable[..., Any] = getattr(import_module(point.module), point.attr)
     except ModuleNotFoundError as error:
         raise MissingTool(
-            f"the {domain} adapter {name!r} needs the Python package {error.name}", hint=f"Install {error.name} into deskside's environment."
+            f"the {domain} adapter {name!r} needs the Python package {error.name}",
+            hint=f"Install {error.name} into deskside's environment.",
         ) from None
     except Exception as error:  # noqa: BLE001 - a plug-in may fail in any way; it must not take the console with it
         raise BadConfig(f"the {domain} adapter {name!r} can't be loaded: {type(error).__name__}") from None

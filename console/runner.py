@@ -31,7 +31,7 @@ class Progress:
     def __init__(self, place: Path) -> None:
         self._place = place
         self._seq = 0
-        self._file = open(place / "out.jsonl", "ab", buffering=0)
+        self._file = open(place / "out.jsonl", "ab", buffering=0)  # noqa: SIM115 - open as long as the job
         os.fchmod(self._file.fileno(), 0o660)
 
     def step(self, text: str, done: int = 0, total: int = 0) -> None:
@@ -69,7 +69,12 @@ async def _run(place: Path, job: dict[str, Any]) -> dict[str, Any]:
     progress = Progress(place)
     config = load_config(Path(job["config"]) if job.get("config") else None, Path(job["data"]))
     desk = Desk(config, Identity(Actor(job["actor"], "", job.get("role", "technician")), os.geteuid()))
-    entry = {"op": job["id"], "actor": job["actor"], "action": f"jobs.{job['kind']}", "target": {"type": "jobs", "id": job["id"], "label": job["kind"]}}
+    entry = {
+        "op": job["id"],
+        "actor": job["actor"],
+        "action": f"jobs.{job['kind']}",
+        "target": {"type": "jobs", "id": job["id"], "label": job["kind"]},
+    }
     try:
         desk.ledger.append("intent", **entry)
         progress.step("started")

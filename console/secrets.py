@@ -19,7 +19,9 @@ def resolve(reference: str) -> Secret:
     """The secret behind a reference. BadConfig says what is wrong with it, and never quotes what was found."""
     kind, _, rest = reference.partition(":")
     if kind not in KINDS or not rest:
-        raise BadConfig("a secret is given by reference: env:NAME, file:/path, cred:name or command:prog arg", hint="Move the secret out of the file.")
+        raise BadConfig(
+            "a secret is given by reference: env:NAME, file:/path, cred:name or command:prog arg", hint="Move the secret out of the file."
+        )
     value = {"env": _env, "file": _file, "cred": _cred, "command": _command}[kind](rest)
     if not value:
         raise BadConfig(f"{kind}:{rest.split(' ')[0]} is empty")

@@ -26,9 +26,8 @@ def start(config: Config, *, wall: bool = False, demo: bool = False) -> int:
         desk.read_only = True
     from console.app import ConsoleApp
 
-    app = ConsoleApp(desk, wall=wall, demo=demo or config.demo, driver_class=_driver(config))
+    app = ConsoleApp(desk, wall=wall, demo=demo or config.demo)
     exits = Exits(lambda code: _ask(app, code))
-    app.exits = exits
     exits.install()
     code = app.run(mouse=config.mouse)
     sentence = getattr(app, "crash_sentence", "")
@@ -46,13 +45,3 @@ def _ask(app: Any, code: int) -> None:
     except (RuntimeError, AttributeError):
         return
 
-
-def _driver(config: Config) -> Any:
-    if config.driver == "stock":
-        return None
-    try:
-        from widgets.driver import ThinDriver
-    except ModuleNotFoundError:
-        return None
-
-    return ThinDriver

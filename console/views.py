@@ -50,7 +50,11 @@ def _built_in(domain: str, login: str) -> list[View]:
             View("all", TicketQuery(), "closed ones too"),
         ]
     if domain == "devices":
-        return [View("all", DeviceQuery(), "the gravest first"), View("faults", DeviceQuery(faults=True), "not OK"), View("by-site", DeviceQuery(sort="site", descending=False), "")]
+        return [
+            View("all", DeviceQuery(), "the gravest first"),
+            View("faults", DeviceQuery(faults=True), "not OK"),
+            View("by-site", DeviceQuery(sort="site", descending=False), ""),
+        ]
     if domain == "backups":
         return [View("all", BackupQuery(), "the least protected first"), View("faults", BackupQuery(faults=True), "late, failed, never")]
     return [

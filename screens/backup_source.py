@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from console.desk import Desk
-
 from backends.backups.model import PROTECTION_SEVERITY, BackupQuery, BackupRow, Protection, Snapshot, SnapshotQuery
 from backends.contract import now
 from console.ages import age, span, stamp
+from console.desk import Desk
 from console.sizes import size
 from screens.sources import Source
 from widgets.columns import Column, Row

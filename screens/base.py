@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Handler = Callable[[], Awaitable[None] | None]
 
+_SHORT = {"escape": "esc", "pagedown": "pgdn"}
 _HEALTH_TONE = {"ok": "bar-dim", "warn": "bar-warn", "down": "bar-bad", "unknown": "bar-dim"}
 
 
@@ -120,7 +121,7 @@ class ConsoleScreen(Screen[None]):
             action = self.console.keymap.action(action_id)
             keys = self.console.keymap.keys(action_id)
             if action is not None and keys:
-                pieces += [(f" {keys[0]}", "key"), (f" {action.label} ", "dim")]
+                pieces += [(f" {_SHORT.get(keys[0], keys[0])}", "key"), (f" {action.label} ", "dim")]
         return pieces
 
     def say(self, text: str, tone: str = "") -> None:
@@ -168,6 +169,12 @@ class ConsoleScreen(Screen[None]):
     def backend_for(self, action: Action) -> Any:
         """The backend an action of a domain would use: the one under the cursor."""
         return None
+
+    def data_changed(self, domain: str) -> None:
+        """Something of this domain changed; a screen that shows it reads again."""
+
+    def backend_ready(self, domain: str) -> None:
+        """A backend of this domain is open, or has failed."""
 
     # -- flows ------------------------------------------------------------------------------------------
 

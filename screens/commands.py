@@ -13,7 +13,18 @@ from widgets.themes import THEME_NAMES
 if TYPE_CHECKING:
     from screens.base import ConsoleScreen
 
-SHORT = {"t": "tickets", "d": "devices", "dev": "device", "b": "backups", "bak": "backups", "a": "accounts", "u": "user", "q": "quit", "w": "wall", "h": "help"}
+SHORT = {
+    "t": "tickets",
+    "d": "devices",
+    "dev": "device",
+    "b": "backups",
+    "bak": "backups",
+    "a": "accounts",
+    "u": "user",
+    "q": "quit",
+    "w": "wall",
+    "h": "help",
+}
 WORDS = (
     "tickets", "devices", "backups", "accounts", "jobs", "ledger", "wall", "view", "open", "ticket", "user", "device", "link", "unlink",
     "theme", "refresh", "help", "quit",
@@ -67,7 +78,9 @@ class Commands:
             deeds[name](rest)
         else:
             near = [known for known in WORDS if known[:2] == word[:2]]
-            self._screen.say(f"{word!r} is no command" + (f"; did you mean {' or '.join(near)}?" if near else "; tab shows them all."), "warn")
+            self._screen.say(
+                f"{word!r} is no command" + (f"; did you mean {' or '.join(near)}?" if near else "; tab shows them all."), "warn"
+            )
 
     def _push(self, name: str) -> Callable[[str], None]:
         return lambda _: self._screen.console.show(name, self._screen)

@@ -164,6 +164,11 @@ class DeskScreen(ConsoleScreen):
             pane.again()
         self.say("Asked again.")
 
+    def label(self) -> str:
+        """What is under the cursor, in the list's words."""
+        row = self.grid().window.row(self.grid().cursor)
+        return f"{row.cells[0]} {row.cells[3]}" if row is not None and self.pane().source.domain == "tickets" else row.cells[1] if row else ""
+
     # -- records ----------------------------------------------------------------------------------------
 
     def targets(self) -> list[str]:

@@ -38,7 +38,11 @@ def device_lines(
     if device.events:
         out += heading("History", width)
         out += [
-            ((f" {stamp(event.at, timezone)}  ", "dim"), (fit(str(event.after), 12), STATE_TONE.get(event.after, "")), (f"{event.check}  {event.text}", ""))
+            (
+                (f" {stamp(event.at, timezone)}  ", "dim"),
+                (fit(str(event.after), 12), STATE_TONE.get(event.after, "")),
+                (f"{event.check}  {event.text}", ""),
+            )
             for event in device.events
         ]
     return out
@@ -63,7 +67,11 @@ def _metric(metric: Metric, values: Sequence[float | None], width: int) -> Line:
     else:
         shown = list(values)[-room:]
         chart = sparkline(shown, 0 if metric.unit == "%" else None, 100 if metric.unit == "%" else None)
-    return ((" " + fit(metric.name, 22) + " ", "dim"), (fit(measured(metric.value, metric.unit), 12, "right") + "  ", tone), (chart, "accent"))
+    return (
+        (" " + fit(metric.name, 22) + " ", "dim"),
+        (fit(measured(metric.value, metric.unit), 12, "right") + "  ", tone),
+        (chart, "accent"),
+    )
 
 
 def _facts(device: Device, width: int) -> list[Line]:

@@ -10,7 +10,14 @@ from screens.paper import PaperScreen
 from widgets.toned import Line, fit
 from widgets.wrap import heading, prose
 
-_SCOPES = {"global": "Everywhere", "list": "Lists and views", "tickets": "Tickets", "devices": "Devices", "backups": "Backups", "accounts": "Accounts"}
+_SCOPES = {
+    "global": "Everywhere",
+    "list": "Lists and views",
+    "tickets": "Tickets",
+    "devices": "Devices",
+    "backups": "Backups",
+    "accounts": "Accounts",
+}
 
 
 class HelpScreen(PaperScreen):
@@ -33,12 +40,23 @@ class HelpScreen(PaperScreen):
                 keys = "  ".join(self.console.keymap.keys(action.id)) or "-"
                 reason = disabled_reason(action, self.desk, self._of.backend_for(action))
                 tone = "dim" if reason else ""
-                out.append(((" " + fit(keys, 16), "dim" if reason else "key"), (fit(action.label, 18) + " ", tone), (reason or action.help, "warn" if reason else "dim")))
+                out.append(
+                    (
+                        (" " + fit(keys, 16), "dim" if reason else "key"),
+                        (fit(action.label, 18) + " ", tone),
+                        (reason or action.help, "warn" if reason else "dim"),
+                    )
+                )
         out += heading("Command line", width, "press :")
         out += prose(
             "tickets, devices, backups, accounts, jobs, ledger, wall, view NAME, open REF, ticket NUMBER, user LOGIN, dev NAME, link REF, "
             "theme NAME, refresh, help, quit. Tab completes, up and down bring back what was typed.", width, "dim", " ",
         )  # fmt: skip
         out += heading("Mouse and clipboard", width)
-        out += prose("A click chooses a row, a double click opens it, the wheel moves. Hold shift to select text in your terminal. y copies the id.", width, "dim", " ")
+        out += prose(
+            "A click chooses a row, a double click opens it, the wheel moves. Hold shift to select text in your terminal. y copies the id.",
+            width,
+            "dim",
+            " ",
+        )
         return out

@@ -55,7 +55,11 @@ class JobsScreen(PaperScreen):
 
     async def start(self) -> None:
         """One of the kinds that need nothing else."""
-        items = [("p", "probe", "probe all backends"), ("v", "verify-ledger", "verify the ledger"), ("e", "export", "export the tickets as CSV")]
+        items = [
+            ("p", "probe", "probe all backends"),
+            ("v", "verify-ledger", "verify the ledger"),
+            ("e", "export", "export the tickets as CSV"),
+        ]
         kind = await self.bottom.choose("Start which job?", items)
         if kind is not None:
             ident = await in_thread(5.0, self.desk.jobs.start, kind, {}, self.desk.actor)

@@ -119,7 +119,10 @@ async def jump_from(screen: ConsoleScreen, ref: Ref, record: Any) -> None:
 
     found = await jumps(screen.desk, ref, record)
     if not found:
-        screen.say("Nothing is linked to it. A ticket made from a device or account is linked by itself; `link` in the command line links by hand.", "dim")
+        screen.say(
+            "Nothing is linked to it. A ticket made from a device or account is linked by itself; `link` in the command line links by hand.",
+            "dim",
+        )
         return
     if len(found) == 1:
         open_record(screen, found[0].ref)

@@ -78,7 +78,10 @@ class ListKeys:
         if not found:
             self._screen.say(f"No saved views for {pane.source.domain}; add [views.NAME] to the configuration.", "warn")
             return
-        items = [(VIEW_KEYS[place], str(place), view.name + ("  " + view.text if view.text else "")) for place, view in enumerate(found[: len(VIEW_KEYS)])]
+        items = [
+            (VIEW_KEYS[place], str(place), view.name + ("  " + view.text if view.text else ""))
+            for place, view in enumerate(found[: len(VIEW_KEYS)])
+        ]
         answer = await self._screen.bottom.choose(f"{pane.source.title}: which view?", items)
         if answer is not None:
             self.show_view(pane, found[int(answer)].name)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from console.actions import Action
 from screens.base import ConsoleScreen
 
 
@@ -31,5 +34,5 @@ class ActionPalette(Provider):
                 yield Hit(score, matcher.highlight(action.label), _runner(screen, action), help=action.help)
 
 
-def _runner(screen, action):  # type: ignore[no-untyped-def]
+def _runner(screen: ConsoleScreen, action: Action) -> Callable[[], None]:
     return lambda: screen.run_action_id(action)

@@ -108,7 +108,11 @@ class Pane(Vertical):
         """Title, count, view and filter; why the data is old on the right."""
         total = self.grid.window.total
         marks = f"  {len(self.grid.marks)} marked" if self.grid.marks else ""
-        left = [(" " + self.source.title, "bar"), (f" {total:,}" if total else "", "bar-dim"), ("  " + self.source.subtitle() + marks, "bar-dim")]
+        left = [
+            (" " + self.source.title, "bar"),
+            (f" {total:,}" if total else "", "bar-dim"),
+            ("  " + self.source.subtitle() + marks, "bar-dim"),
+        ]
         right = []
         if self.error is not None:
             right = [(f"{self.error.title.lower()} ", "bar-bad")]
@@ -119,7 +123,9 @@ class Pane(Vertical):
     def _say_no_match(self) -> None:
         what = self.source.subtitle()
         if self.source.query.text or getattr(self.source.query, "faults", False) or what:
-            self.grid.say_empty(f"No {self.source.title.lower()} match {what!r}." if what else "Nothing here.", "esc clears the filter, v chooses a view.")
+            self.grid.say_empty(
+                f"No {self.source.title.lower()} match {what!r}." if what else "Nothing here.", "esc clears the filter, v chooses a view."
+            )
         else:
             self.grid.say_empty(f"No {self.source.title.lower()} yet.")
 

@@ -13,7 +13,9 @@ def plan_lines(plan: Plan) -> list[Line]:
     tone = "bad" if plan.danger >= 2 else "dim"
     out: list[Line] = [((" " + plan.summary, "title"), ("   " + _DANGER[plan.danger], tone))]
     for step in plan.steps[:12]:
-        out.append(((f"   {step.what}: ", "dim"), (_short(step.before) or "nothing", "dim"), (" → ", "dim"), (_short(step.after) or "nothing", "")))
+        out.append(
+            ((f"   {step.what}: ", "dim"), (_short(step.before) or "nothing", "dim"), (" → ", "dim"), (_short(step.after) or "nothing", ""))
+        )
     if len(plan.steps) > 12:
         out.append(((f"   and {len(plan.steps) - 12} more", "dim"),))
     out += [((f"   also: {effect}", "warn"),) for effect in plan.side_effects]

@@ -93,7 +93,13 @@ class RecordScreen(ConsoleScreen):
             self.links = await self._linked()
         except BackendError as error:
             if self.record is None:
-                self.view.show(lambda width: [(), ((f"  {error.title}: {error.text}", "bad"),), ((f"  {error.hint}", "dim"),), (("  R tries again, esc goes back", "dim"),)])
+                lines = [
+                    (),
+                    ((f"  {error.title}: {error.text}", "bad"),),
+                    ((f"  {error.hint}", "dim"),),
+                    (("  R tries again, esc goes back", "dim"),),
+                ]
+                self.view.show(lambda width: lines)
             else:
                 self.fail(error)
             return

@@ -34,7 +34,11 @@ def entry_row(entry: Entry, timezone: str) -> Row:
     count = "" if entry.kind == "dir" else size(entry.size)
     mode = f"{entry.mode & 0o7777:04o}" if entry.mode else ""
     target = "→ " + entry.target if entry.target else "" if entry.kind in ("dir", "file") else entry.kind
-    return Row(entry.path.hex(), (name, count, stamp(entry.modified, timezone), entry.user, mode, target), (tone, "dim", "dim", "dim", "dim", "dim"))
+    return Row(
+        entry.path.hex(),
+        (name, count, stamp(entry.modified, timezone), entry.user, mode, target),
+        (tone, "dim", "dim", "dim", "dim", "dim"),
+    )
 
 
 class SnapshotScreen(ConsoleScreen):

@@ -10,10 +10,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from console.desk import Desk
-
 from backends.contract import Page
 from console.ages import span
+from console.desk import Desk
 from widgets.columns import Column, Row
 
 

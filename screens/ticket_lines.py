@@ -38,7 +38,11 @@ def _facts(ticket: Ticket, timezone: str) -> list[tuple[str, str, str]]:
     return [
         ("Status", f"{row.status}{_waiting(ticket, timezone)}", ""),
         ("Priority", f"P{row.priority} (impact {ticket.impact}, urgency {ticket.urgency})", "bad" if row.priority == 1 else ""),
-        ("Due", f"{stamp(row.due_at, timezone)} ({'overdue ' + left[1:] if left.startswith('-') else left})" if left else "", "bad" if left.startswith("-") else ""),
+        (
+            "Due",
+            f"{stamp(row.due_at, timezone)} ({'overdue ' + left[1:] if left.startswith('-') else left})" if left else "",
+            "bad" if left.startswith("-") else "",
+        ),
         ("Assignee", row.assignee or "nobody", "" if row.assignee else "warn"),
         ("Queue", row.queue, ""),
         ("Category", ticket.category, ""),

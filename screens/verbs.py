@@ -77,7 +77,9 @@ class Verbs:
         outcome = performed.outcome
         differs = "; ".join(f"{field}: wanted {want}, is {found}" for field, (want, found) in outcome.differs.items())
         text = " - ".join(part for part in (outcome.text, differs) if part)
-        self._screen.say(f"{outcome.word.capitalize()}: {performed.plan.summary}" + (f" - {text}" if text else ""), _OUTCOME_TONE[outcome.word])
+        self._screen.say(
+            f"{outcome.word.capitalize()}: {performed.plan.summary}" + (f" - {text}" if text else ""), _OUTCOME_TONE[outcome.word]
+        )
 
     async def _plain(self, verb: str) -> None:
         await self.change(verb)
@@ -184,7 +186,11 @@ class Verbs:
         body = await bottom.ask("What happened? (one line; empty is fine)")
         if body is None:
             return
-        person = {"email": who.strip()} if "@" in who else {"login": who.strip() or self._screen.desk.actor.login, "name": who.strip() or self._screen.desk.actor.display}
+        person = (
+            {"email": who.strip()}
+            if "@" in who
+            else {"login": who.strip() or self._screen.desk.actor.login, "name": who.strip() or self._screen.desk.actor.display}
+        )
         values = {"subject": subject.strip(), "body": body.strip(), "requester": person, "refs": about}
         await self.one(Change("tickets", names[0], "create", values=values))
 

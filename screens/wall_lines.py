@@ -78,7 +78,10 @@ def _block(block: Block, width: int, room: int, page: int) -> list[Line]:
     count = -(-len(block.lines) // room) or 1
     at = page % count
     turn = f"  {at + 1}/{count}" if count > 1 else ""
-    head: Line = ((fit(f" {block.title}  {len(block.lines) or ''}{turn}", max(1, width - len(block.note) - 1)), "bar"), (block.note + " ", "bar-warn"))
+    head: Line = (
+        (fit(f" {block.title}  {len(block.lines) or ''}{turn}", max(1, width - len(block.note) - 1)), "bar"),
+        (block.note + " ", "bar-warn"),
+    )
     shown = list(block.lines[at * room : (at + 1) * room]) or [((" " + block.empty, "dim"),)]
     shown += [()] * (room - len(shown))
     return [head, *shown, ()]

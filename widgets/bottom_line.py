@@ -65,8 +65,14 @@ class BottomLine(Toned, can_focus=True):
     # -- questions --------------------------------------------------------------------------------------
 
     async def ask(
-        self, label: str, text: str = "", *, history: Sequence[str] = (), complete: Callable[[str], Sequence[str]] | None = None,
-        live: Callable[[str], None] | None = None, above: Sequence[Line] = (),
+        self,
+        label: str,
+        text: str = "",
+        *,
+        history: Sequence[str] = (),
+        complete: Callable[[str], Sequence[str]] | None = None,
+        live: Callable[[str], None] | None = None,
+        above: Sequence[Line] = (),
     ) -> str | None:
         """A line of text, or None when it was left with esc. `live` hears every change."""
         return await self._put(_Question(list(above), label, LineEdit(text, history, complete), live=live))

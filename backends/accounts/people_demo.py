@@ -47,9 +47,7 @@ def groups(staff: Iterable[PersonDoc]) -> list[GroupDoc]:
     """Every group these people are in, and the department groups, with their owners."""
     heads = {person["department"]: person["login"] for person in staff if person.get("title") in HEADS.values()}
     boss = heads.get("Information Technology", "")
-    out = [
-        GroupDoc(id=name, name=name, description=text, protected=protected, owner=boss) for name, text, protected in FUNCTION_GROUPS
-    ]
+    out = [GroupDoc(id=name, name=name, description=text, protected=protected, owner=boss) for name, text, protected in FUNCTION_GROUPS]
     for department in DEPARTMENTS:
         name = _department_group(department)
         out.append(GroupDoc(id=name, name=name, description=f"Files and mail of {department.name}", protected=False,
@@ -177,5 +175,3 @@ def _special(staff: Sequence[PersonDoc], at: datetime) -> list[PersonDoc]:
         )
         for index, (login, name, kind, department, joined, seen) in enumerate(rows)
     ]  # fmt: skip
-
-

@@ -121,10 +121,7 @@ class PosixAccounts:
         reading = await self._read(fresh=0)
         rows = self._matching(reading, AccountQuery())
         figures = counted(row.state for row in rows)
-        out = [
-            Polled(row.id, {"login": row.login, "state": str(row.state), "last_login": str(row.last_login or "")})
-            for row in rows
-        ]
+        out = [Polled(row.id, {"login": row.login, "state": str(row.state), "last_login": str(row.last_login or "")}) for row in rows]
         metrics = {"total": figures.total, "locked": figures.locked, "expired": figures.expired, "stale": figures.stale}
         return [*out, Polled("#count", metrics, {name: float(value) for name, value in metrics.items()})]
 

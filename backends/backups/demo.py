@@ -84,7 +84,24 @@ class DemoBackups:
             shrink = 0.2 if host == "rec01" and back == 0 else 1.0
             now_size = int(size * shrink * (1 - back * 0.0012))
             partial = "PARTIAL: 12 files could not be read" if host == "school-fs" and path.endswith("staff") and back == 0 else ""
-            out.append(Snapshot(self.name, ident, ident[:8], night, host, "root", (path,), ("nightly",), int(files * shrink), now_size, now_size // 300, 60 + now_size / 9e7, True, partial))
+            out.append(
+                Snapshot(
+                    self.name,
+                    ident,
+                    ident[:8],
+                    night,
+                    host,
+                    "root",
+                    (path,),
+                    ("nightly",),
+                    int(files * shrink),
+                    now_size,
+                    now_size // 300,
+                    60 + now_size / 9e7,
+                    True,
+                    partial,
+                )
+            )
         return out
 
     def _row(self, job: str, snapshots: list[Snapshot]) -> BackupRow:
@@ -110,7 +127,11 @@ class DemoBackups:
     async def snapshots(self, query: SnapshotQuery, offset: int = 0, limit: int = 100) -> Page[Snapshot]:
         """Newest first."""
         history = self._history()
-        listed = history.get(query.job, []) if query.job else sorted((s for found in history.values() for s in found), key=lambda s: s.time, reverse=True)
+        listed = (
+            history.get(query.job, [])
+            if query.job
+            else sorted((s for found in history.values() for s in found), key=lambda s: s.time, reverse=True)
+        )
         return page_of_snapshots(listed, query, offset, limit)
 
     async def snapshot(self, id: str) -> Snapshot:
@@ -137,15 +158,23 @@ class DemoBackups:
         if not (path == root or path.startswith(root + b"/")) or depth > 3:
             raise NotFound(f"{path.decode('utf-8', 'replace')} is not in the snapshot")
         draw = _draw(self._seed, path)
-        folders = list(_DEPARTMENTS) if depth == 0 else [str(2022 + n) for n in range(5)] if depth == 1 else [f"{word}s" for word in _WORDS[: draw % 6]] if depth == 2 else []
+        folders = (
+            list(_DEPARTMENTS)
+            if depth == 0
+            else [str(2022 + n) for n in range(5)]
+            if depth == 1
+            else [f"{word}s" for word in _WORDS[: draw % 6]]
+            if depth == 2
+            else []
+        )
         inside = path + b"/"
-        entries = [self._entry(snapshot, inside + name.encode(), True) for name in folders]
+        entries = [self._entry(snapshot, inside + folder.encode(), True) for folder in folders]
         for number in range(draw % 14 + (3 if depth > 1 else 0)):
             word = _WORDS[_draw(path, number) % len(_WORDS)]
             born = _draw(path, number, "born") % (NIGHTS * 2)
             if (now() - snapshot.time).days < born:
-                name = f"{word}-{_draw(path, number) % 900 + 100}{_ENDS[_draw(path, number, 'end') % len(_ENDS)]}"
-                entries.append(self._entry(snapshot, inside + name.encode(), False))
+                file = f"{word}-{_draw(path, number) % 900 + 100}{_ENDS[_draw(path, number, 'end') % len(_ENDS)]}"
+                entries.append(self._entry(snapshot, inside + file.encode(), False))
         return sorted(entries, key=lambda entry: (entry.kind != "dir", entry.name))
 
     def _version(self, path: bytes, snapshot: Snapshot) -> int:
@@ -157,9 +186,24 @@ class DemoBackups:
         version = self._version(path, snapshot)
         draw = _draw(path, version)
         pace = _draw(path, "pace") % 60 + 2
-        changed = datetime.fromordinal(max(1, version * pace - _draw(path) % pace)).replace(tzinfo=UTC) if not folder else snapshot.time - timedelta(days=draw % 30)
-        changed = min(snapshot.time, snapshot.time - timedelta(days=(snapshot.time.toordinal() + _draw(path)) % pace)) if not folder else changed
-        return Entry(path, path.rsplit(b"/", 1)[-1].decode(), "dir" if folder else "file", 0 if folder else int(10 ** (2.5 + draw % 400 / 100)), 0o750 if folder else 0o640, "share", "staff", changed)
+        changed = (
+            datetime.fromordinal(max(1, version * pace - _draw(path) % pace)).replace(tzinfo=UTC)
+            if not folder
+            else snapshot.time - timedelta(days=draw % 30)
+        )
+        changed = (
+            min(snapshot.time, snapshot.time - timedelta(days=(snapshot.time.toordinal() + _draw(path)) % pace)) if not folder else changed
+        )
+        return Entry(
+            path,
+            path.rsplit(b"/", 1)[-1].decode(),
+            "dir" if folder else "file",
+            0 if folder else int(10 ** (2.5 + draw % 400 / 100)),
+            0o750 if folder else 0o640,
+            "share",
+            "staff",
+            changed,
+        )
 
     def _walk(self, snapshot: Snapshot, path: bytes) -> list[Entry]:
         out: list[Entry] = []
@@ -172,14 +216,21 @@ class DemoBackups:
     async def find(self, pattern: str, snapshot: str = "") -> Sequence[Found]:
         """In one snapshot, or in the newest of each job."""
         chosen = [await self.snapshot(snapshot)] if snapshot else [snapshots[0] for snapshots in self._history().values() if snapshots]
-        return [Found(one.id, entry) for one in chosen for entry in self._walk(one, one.paths[0].encode()) if fnmatch.fnmatch(entry.name, pattern)][:500]
+        return [
+            Found(one.id, entry)
+            for one in chosen
+            for entry in self._walk(one, one.paths[0].encode())
+            if fnmatch.fnmatch(entry.name, pattern)
+        ][:500]
 
     async def diff(self, old: str, new: str) -> Diff:
         """By path and version."""
         first, second = await self.snapshot(old), await self.snapshot(new)
         before = {entry.path: entry for entry in self._walk(first, first.paths[0].encode()) if entry.kind == "file"}
         after = {entry.path: entry for entry in self._walk(second, second.paths[0].encode()) if entry.kind == "file"}
-        items = [Difference(path, "+") for path in sorted(after.keys() - before.keys())] + [Difference(path, "-") for path in sorted(before.keys() - after.keys())]
+        items = [Difference(path, "+") for path in sorted(after.keys() - before.keys())] + [
+            Difference(path, "-") for path in sorted(before.keys() - after.keys())
+        ]
         changed = [path for path in sorted(after.keys() & before.keys()) if after[path].size != before[path].size]
         items += [Difference(path, "M") for path in changed]
         return Diff(tuple(items), len(after.keys() - before.keys()), len(before.keys() - after.keys()), len(changed),

@@ -66,7 +66,11 @@ class Restic:
 
     async def _run(self, *words: str | bytes) -> Ran:
         program = find_program(self._program)
-        environment = {"RESTIC_REPOSITORY": self._repository, "RESTIC_PROGRESS_FPS": "1", **({"RESTIC_CACHE_DIR": self._cache} if self._cache else {})}
+        environment = {
+            "RESTIC_REPOSITORY": self._repository,
+            "RESTIC_PROGRESS_FPS": "1",
+            **({"RESTIC_CACHE_DIR": self._cache} if self._cache else {}),
+        }
         ran = await in_thread(self._deadline + 8, run_program, [program, *words], self._password, environment, self._deadline)
         if ran.code not in (0, 3):
             raise self._failure(ran)
@@ -77,9 +81,17 @@ class Restic:
         where = self.location()
         if ran.code == 12 or "wrong password" in said:
             return AuthFailed(f"the password does not open {where}", hint="Check what the password option refers to.")
-        if ran.code == 10 or "Is there a repository at" in said or "repository does not exist" in said or "unable to open config file" in said:
+        if (
+            ran.code == 10
+            or "Is there a repository at" in said
+            or "repository does not exist" in said
+            or "unable to open config file" in said
+        ):
             return NotFound(f"there is no restic repository at {where}", hint="Check the address; `restic init` makes a new one.")
-        if any(word in said for word in ("connection refused", "no such host", "timed out", "unexpected EOF", "retrying after", "ssh:", "dial ")):
+        if any(
+            word in said
+            for word in ("connection refused", "no such host", "timed out", "unexpected EOF", "retrying after", "ssh:", "dial ")
+        ):
             return Unreachable(f"{where}: {ran.said()}")
         if "no matching ID found" in said or "ambiguous" in said or "not found" in said:
             return NotFound(ran.said())
@@ -99,10 +111,14 @@ class Restic:
         ran = await in_thread(15.0, run_program, [program, "version"], None, {}, 10.0)
         found = re.match(rb"restic (\d+)\.(\d+)", ran.out)
         if not found:
-            raise BackendError(f"{self._program} does not say its version", title="Not restic", hint="Name the program with program = \"/path/to/restic\".")
+            raise BackendError(
+                f"{self._program} does not say its version", title="Not restic", hint='Name the program with program = "/path/to/restic".'
+            )
         self._version = (int(found.group(1)), int(found.group(2)))
         if self._version < OLDEST:
-            raise BackendError(f"restic {self._version[0]}.{self._version[1]} is too old, 0.14 is needed", title="Too old", hint="Install a newer restic.")
+            raise BackendError(
+                f"restic {self._version[0]}.{self._version[1]} is too old, 0.14 is needed", title="Too old", hint="Install a newer restic."
+            )
 
     async def health(self) -> Health:
         """By the worst job the collector found; the tool is not called for it."""
@@ -120,7 +136,23 @@ class Restic:
         """The list of snapshots, for the collector."""
         self._known = None
         listed = await self._snapshots()
-        items = [[s.id, s.time.timestamp(), s.host, s.user, list(s.paths), list(s.tags), s.files, s.size, s.added, s.duration, s.readable, s.note] for s in listed]
+        items = [
+            [
+                s.id,
+                s.time.timestamp(),
+                s.host,
+                s.user,
+                list(s.paths),
+                list(s.tags),
+                s.files,
+                s.size,
+                s.added,
+                s.duration,
+                s.readable,
+                s.note,
+            ]
+            for s in listed
+        ]
         return [Polled("repository", {"snapshots": items}, {"snapshots": float(len(items))})]
 
     async def _snapshots(self) -> list[Snapshot]:
@@ -185,7 +217,11 @@ class Restic:
 
     async def snapshot(self, id: str) -> Snapshot:
         """By full or short id."""
-        found = [snapshot for snapshot in (await self._published())[0] if snapshot.id.startswith(id)] if re.fullmatch(r"[0-9a-f]{4,64}", id) else []
+        found = (
+            [snapshot for snapshot in (await self._published())[0] if snapshot.id.startswith(id)]
+            if re.fullmatch(r"[0-9a-f]{4,64}", id)
+            else []
+        )
         if not found:
             raise NotFound(f"snapshot {clean(id)}")
         if len(found) > 1:
@@ -201,7 +237,11 @@ class Restic:
             return self._directories[key]
         ran = await self._run("ls", "--json", "--no-lock", full, "--", key[1])
         listed = restic_json.entries(ran.out, key[1])
-        if not listed and not any(item.get("struct_type") == "node" or item.get("message_type") == "node" for item in restic_json.objects(ran.out)) and key[1] != b"/":
+        if (
+            not listed
+            and not any(item.get("struct_type") == "node" or item.get("message_type") == "node" for item in restic_json.objects(ran.out))
+            and key[1] != b"/"
+        ):
             raise NotFound(f"{clean(path.decode('utf-8', 'replace'))} is not in the snapshot")
         self._directories[key] = listed
         while len(self._directories) > DIRECTORIES:
@@ -226,4 +266,19 @@ def _job(snapshot: Snapshot) -> str:
 
 def _published(backend: str, item: Sequence[Any]) -> Snapshot:
     ident, at, host, user, paths, tags, files, size, added, duration, readable, note = item
-    return Snapshot(backend, ident, ident[:8], datetime.fromtimestamp(at, UTC), host, user, tuple(paths), tuple(tags), files, size, added, duration, readable, note)
+    return Snapshot(
+        backend,
+        ident,
+        ident[:8],
+        datetime.fromtimestamp(at, UTC),
+        host,
+        user,
+        tuple(paths),
+        tuple(tags),
+        files,
+        size,
+        added,
+        duration,
+        readable,
+        note,
+    )

@@ -35,7 +35,9 @@ def find_program(program: str) -> str:
     """Its path. MissingTool with the way to install it."""
     path = shutil.which(program)
     if path is None:
-        raise MissingTool(f"{program} is not installed on this machine", hint=f"apt-get install {program}; or name it with program = \"/path\".")
+        raise MissingTool(
+            f"{program} is not installed on this machine", hint=f'apt-get install {program}; or name it with program = "/path".'
+        )
     return path
 
 
@@ -44,7 +46,9 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "LC_ALL": "C.UTF-8", "TZ": "UTC", **extra}
 
 
-def run_program(argv: Sequence[str | bytes], password: Secret | None, environment: Mapping[str, str], deadline: float, limit: int = OUTPUT_LIMIT) -> Ran:
+def run_program(
+    argv: Sequence[str | bytes], password: Secret | None, environment: Mapping[str, str], deadline: float, limit: int = OUTPUT_LIMIT
+) -> Ran:
     """Run it to its end. Unreachable when the deadline passed: interrupted, then killed. Blocking: call it in a thread."""
     descriptors: list[int] = []
     extra = dict(environment)

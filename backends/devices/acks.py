@@ -47,7 +47,12 @@ class Acks:
         known = self.find(row.id)
         if known is None:
             raise Refused(f"{row.name} is not acknowledged")
-        return Plan(dataclasses.replace(change, label=row.name), f"Take the acknowledgement of {row.name} back", (Step("acknowledged", known["comment"], ""),), expected={"comment": None})
+        return Plan(
+            dataclasses.replace(change, label=row.name),
+            f"Take the acknowledgement of {row.name} back",
+            (Step("acknowledged", known["comment"], ""),),
+            expected={"comment": None},
+        )
 
     def apply(self, plan: Plan, actor: Actor) -> Outcome:
         """Write or remove it."""

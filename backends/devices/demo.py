@@ -101,7 +101,15 @@ class DemoFleet:
         """The fault that began in this slot, with its length in seconds, if one did."""
         draw = _hash(self._seed, place, slot)
         kind = self._fleet[place][2]
-        rate = 60 if kind in ("printer", "workstation") else 25 if kind in ("switch", "router", "server") and place >= len(SITES) else 6 if place < len(SITES) else 35
+        rate = (
+            60
+            if kind in ("printer", "workstation")
+            else 25
+            if kind in ("switch", "router", "server") and place >= len(SITES)
+            else 6
+            if place < len(SITES)
+            else 35
+        )
         if draw % 100_000 >= rate:
             return None
         state, text = (_FAULTS.get(kind) or _OTHER)[(draw >> 20) % len(_FAULTS.get(kind) or _OTHER)]
@@ -143,9 +151,23 @@ class DemoFleet:
 
     def _row(self, place: int, faults: Mapping[int, tuple[State, str, float]], at: float) -> DeviceRow:
         ident, name, kind, site = self._fleet[place]
-        state, text, since = faults.get(place, (State.OK, f"answers in {_hash(place) % 9 + 1} ms", at - at % 86400 - _hash(ident) % 2_000_000))
+        state, text, since = faults.get(
+            place, (State.OK, f"answers in {_hash(place) % 9 + 1} ms", at - at % 86400 - _hash(ident) % 2_000_000)
+        )
         address = f"10.{20 + _hash(site) % 40}.{place // 250 % 250}.{place % 250 + 1}"
-        return DeviceRow(self.name, ident, name, kind, address, site, state, _time(since), _time(at - at % 10), text, self._acks.word(ident, state) if state is not State.OK else "")
+        return DeviceRow(
+            self.name,
+            ident,
+            name,
+            kind,
+            address,
+            site,
+            state,
+            _time(since),
+            _time(at - at % 10),
+            text,
+            self._acks.word(ident, state) if state is not State.OK else "",
+        )
 
     # -- reading ----------------------------------------------------------------------------------------
 
@@ -158,7 +180,7 @@ class DemoFleet:
         faults = self._faults(at)
         places = [place for place in range(len(self._fleet)) if self._fits(place, faults, query)]
         if query.sort == "severity":
-            places.sort(key=lambda place: (SEVERITY[faults[place][0]] if place in faults else 0), reverse=query.descending)
+            places.sort(key=lambda place: SEVERITY[faults[place][0]] if place in faults else 0, reverse=query.descending)
         elif query.sort == "since":
             places.sort(key=lambda place: faults[place][2] if place in faults else 0.0, reverse=query.descending)
         else:
@@ -172,7 +194,11 @@ class DemoFleet:
         if query.faults and fault is None:
             return False
         state = fault[0] if fault else State.OK
-        if (query.states and state not in query.states) or (query.kinds and kind not in query.kinds) or (query.sites and site not in query.sites):
+        if (
+            (query.states and state not in query.states)
+            or (query.kinds and kind not in query.kinds)
+            or (query.sites and site not in query.sites)
+        ):
             return False
         if not query.text:
             return True
@@ -196,7 +222,11 @@ class DemoFleet:
         checks = (Check(f"{id}/state", "state", row.state, row.output, since=row.since, last_check=row.at),
                   Check(f"{id}/uptime", "uptime", State.OK if row.state in (State.OK, State.WARN) else row.state, "reachable" if row.state in (State.OK, State.WARN) else row.output, since=row.since, last_check=row.at))  # fmt: skip
         parent = self._parents.get(row.site, "")
-        facts = (Fact("System", "Serial", f"SN{_hash(id) % 10**8:08d}"), Fact("System", "Model", f"Model {_hash(row.kind) % 900 + 100}"), Fact("System", "Site", row.site))
+        facts = (
+            Fact("System", "Serial", f"SN{_hash(id) % 10**8:08d}"),
+            Fact("System", "Model", f"Model {_hash(row.kind) % 900 + 100}"),
+            Fact("System", "Site", row.site),
+        )
         return Device(row, checks, facts, metrics, self._events(place, at), (), (parent,) if parent and parent != id else ())
 
     def _events(self, place: int, at: float) -> tuple[DeviceEvent, ...]:
@@ -289,4 +319,3 @@ def _wave(seed: int, id: str, metric: str, at: float) -> float:
     scale = 100.0 if metric in ("cpu", "memory", "disk /", "load", "battery", "toner") else 8e6 if metric.endswith(("in", "out")) else 60.0
     flat = 0.3 if metric in ("disk /", "memory", "battery", "toner", "temperature") else 1.0
     return round(scale * ((base % 50) / 100 + (day + noise) * 0.4 * flat), 1)
-

@@ -198,7 +198,12 @@ class LocalMachine:
 
     async def plan_check(self, change: Change, actor: Actor) -> Plan:
         """Look again now."""
-        return Plan(dataclasses.replace(change, label=self._id), f"Check {self._id} now", (Step("all checks", "", "run now"),), expected={"asked": True})
+        return Plan(
+            dataclasses.replace(change, label=self._id),
+            f"Check {self._id} now",
+            (Step("all checks", "", "run now"),),
+            expected={"asked": True},
+        )
 
     async def plan_ack(self, change: Change, actor: Actor) -> Plan:
         """Until it is OK again."""

@@ -117,7 +117,11 @@ class Machine:
                 continue
             label = clean(name)
             up = states.get(name)
-            reading.fact("Network", label, f"{'up' if up and up.isup else 'down'}, {_size(found.bytes_recv)} in, {_size(found.bytes_sent)} out since the start")
+            reading.fact(
+                "Network",
+                label,
+                f"{'up' if up and up.isup else 'down'}, {_size(found.bytes_recv)} in, {_size(found.bytes_sent)} out since the start",
+            )
             if before is not None and name in before[1] and at > before[0]:
                 old, span = before[1][name], at - before[0]
                 reading.add(f"Network {label}", f"{label} in", max(0, found.bytes_recv - old.bytes_recv) / span, "B/s")

@@ -120,7 +120,13 @@ class Store(Protocol):
         """The next value of a named counter, given to one caller only; the first is `start`."""
 
     def select(
-        self, collection: str, where: Where = All(), order: Sequence[Order] = (), *, offset: int = 0, limit: int | None = None,
+        self,
+        collection: str,
+        where: Where = All(),
+        order: Sequence[Order] = (),
+        *,
+        offset: int = 0,
+        limit: int | None = None,
         fields: Sequence[str] | None = None,
     ) -> list[Record]:
         """A window of the matching records. With `fields`, documents hold only those (top-level) fields: nothing else is loaded."""

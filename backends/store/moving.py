@@ -42,7 +42,10 @@ def compare(old: Any, new: Any, progress: Callable[[str], None]) -> None:
     before, after = _prints(old), _prints(new)
     if before != after:
         names = sorted(set(before.items()) ^ set(after.items()))
-        raise Damaged(f"the copy differs in {len(names)} entries, the first is {names[0][0]}", hint="The old store stays in use; nothing was switched.")
+        raise Damaged(
+            f"the copy differs in {len(names)} entries, the first is {names[0][0]}",
+            hint="The old store stays in use; nothing was switched.",
+        )
     if old.seq() != new.seq():
         raise Damaged("the copy has another change number", hint="The old store stays in use; nothing was switched.")
     progress(f"{len(before):,} entries are the same in both")

@@ -23,7 +23,9 @@ def _meta(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise BadConfig(f"{path} can't be read: {error.strerror}", hint="Become a member of its group, or give another --data folder.") from None
+        raise BadConfig(
+            f"{path} can't be read: {error.strerror}", hint="Become a member of its group, or give another --data folder."
+        ) from None
     except ValueError:
         raise Damaged(f"{path} is not what it should be") from None
     if int(found.get("format", 0)) > FORMAT:
@@ -72,14 +74,20 @@ def open_store(folder: Path, engine: str | None = None) -> Store:
         (folder / "store").mkdir(parents=True, exist_ok=True)
         known = _meta(folder).get("engine")
         if known and engine and known != engine:
-            raise BadConfig(f"the store in {folder} is a {known} store, the configuration says {engine}", hint=f"Run `deskside store move --to {engine}`, or change [store] engine.")
+            raise BadConfig(
+                f"the store in {folder} is a {known} store, the configuration says {engine}",
+                hint=f"Run `deskside store move --to {engine}`, or change [store] engine.",
+            )
         chosen = known or engine or "tinydb"
         _place(folder, chosen).mkdir(exist_ok=True)
         store = make_engine(_place(folder, chosen), chosen)
         if not known:
             _note(folder, chosen)
     except PermissionError as error:
-        raise BadConfig(f"{error.filename or folder} can't be used: {error.strerror}", hint="Become a member of its group, or give another folder with --data.") from None
+        raise BadConfig(
+            f"{error.filename or folder} can't be used: {error.strerror}",
+            hint="Become a member of its group, or give another folder with --data.",
+        ) from None
     except OSError as error:
         raise NoSpace(f"{folder}: {error.strerror}") from None
     return store

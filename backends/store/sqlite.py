@@ -18,7 +18,7 @@ from typing import Any
 
 from backends.errors import BackendError, Busy, Conflict, Damaged, NoSpace, NotFound
 from backends.store.contract import All, Doc, Feed, Order, Record, Where
-from backends.store.sqlite_where import column, compile_order, compile_where
+from backends.store.sqlite_where import before_row, column, compile_order, compile_where
 
 BUSY_SECONDS = 5.0
 POOL = 4
@@ -130,7 +130,9 @@ class SqliteStore:
     def _make(self, connection: sqlite3.Connection, collection: str) -> str:
         table = self._table(collection)
         if not self._has(connection, collection):
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {table}(id TEXT NOT NULL UNIQUE, rev INTEGER NOT NULL, seq INTEGER NOT NULL, doc TEXT NOT NULL)")
+            connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {table}(id TEXT NOT NULL UNIQUE, rev INTEGER NOT NULL, seq INTEGER NOT NULL, doc TEXT NOT NULL)"
+            )
         return table
 
     def index(self, collection: str, *fields: str) -> None:
@@ -160,7 +162,13 @@ class SqliteStore:
         return Record(row[0], row[1], row[2], json.loads(row[3])) if row else None
 
     def select(
-        self, collection: str, where: Where = All(), order: Sequence[Order] = (), *, offset: int = 0, limit: int | None = None,
+        self,
+        collection: str,
+        where: Where = All(),
+        order: Sequence[Order] = (),
+        *,
+        offset: int = 0,
+        limit: int | None = None,
         fields: Sequence[str] | None = None,
     ) -> list[Record]:
         """First the row ids of the window, from an index where there is one, then only those documents."""
@@ -198,8 +206,10 @@ class SqliteStore:
             row = connection.execute(f"SELECT {keys} FROM {table} WHERE id=? AND ({condition})", [id, *values]).fetchone()
             if row is None:
                 return None
-            before, more = _before(order, row)
-            return int(connection.execute(f"SELECT count(*) FROM {table} WHERE ({condition}) AND ({before})", [*values, *more]).fetchone()[0])
+            before, more = before_row(order, row)
+            return int(
+                connection.execute(f"SELECT count(*) FROM {table} WHERE ({condition}) AND ({before})", [*values, *more]).fetchone()[0]
+            )
 
     def seq(self) -> int:
         """The newest seq."""
@@ -223,7 +233,10 @@ class SqliteStore:
     def collections(self) -> dict[str, int]:
         """Name -> number of records."""
         with self._reading() as connection:
-            names = [row[0][2:] for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table' AND name LIKE 'c\\_%' ESCAPE '\\'")]
+            names = [
+                row[0][2:]
+                for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table' AND name LIKE 'c\\_%' ESCAPE '\\'")
+            ]
             return {name: int(connection.execute(f"SELECT count(*) FROM c_{name}").fetchone()[0]) for name in sorted(names)}
 
     def check(self) -> list[str]:
@@ -295,7 +308,9 @@ class SqliteStore:
                     f"INSERT INTO {table}(id, rev, seq, doc) VALUES(?, 1, ?, ?) ON CONFLICT(id) DO UPDATE SET rev=rev+1, seq=excluded.seq, doc=excluded.doc",
                     (ident, seq, _dump(doc)),
                 )
-                connection.execute("INSERT OR REPLACE INTO feed(seq, collection, id, rev, deleted) VALUES(?, ?, ?, 1, 0)", (seq, collection, ident))
+                connection.execute(
+                    "INSERT OR REPLACE INTO feed(seq, collection, id, rev, deleted) VALUES(?, ?, ?, 1, 0)", (seq, collection, ident)
+                )
             self._set(connection, "@seq", seq)
         self._known.add(collection)
         return count
@@ -335,7 +350,9 @@ class SqliteStore:
         if entry[0] == "n":
             self._set(connection, f"#{entry[1]}", entry[2])
         elif entry[0] == "o":
-            connection.execute("INSERT INTO ops(op, collection, id, rev, seq, doc) VALUES(?, ?, ?, ?, ?, ?)", (*entry[1:6], _dump(entry[6])))
+            connection.execute(
+                "INSERT INTO ops(op, collection, id, rev, seq, doc) VALUES(?, ?, ?, ?, ?, ?)", (*entry[1:6], _dump(entry[6]))
+            )
         else:
             name, ident, rev, seq = entry[1:5]
             if entry[0] == "d":
@@ -359,7 +376,9 @@ class SqliteStore:
         seq = self._seq(connection) + 1
         self._set(connection, "@seq", seq)
         connection.execute("DELETE FROM feed WHERE collection=? AND id=?", (collection, id))
-        connection.execute("INSERT INTO feed(seq, collection, id, rev, deleted) VALUES(?, ?, ?, ?, ?)", (seq, collection, id, rev, int(deleted)))
+        connection.execute(
+            "INSERT INTO feed(seq, collection, id, rev, deleted) VALUES(?, ?, ?, ?, ?)", (seq, collection, id, rev, int(deleted))
+        )
         return seq
 
     def _write(self, connection: sqlite3.Connection, collection: str, id: str, rev: int, doc: Doc, op_id: str | None) -> Record:
@@ -370,31 +389,12 @@ class SqliteStore:
             (id, rev, seq, text),
         )
         if op_id is not None:
-            connection.execute("INSERT INTO ops(op, collection, id, rev, seq, doc) VALUES(?, ?, ?, ?, ?, ?)", (op_id, collection, id, rev, seq, text))
+            connection.execute(
+                "INSERT INTO ops(op, collection, id, rev, seq, doc) VALUES(?, ?, ?, ?, ?, ?)", (op_id, collection, id, rev, seq, text)
+            )
         return Record(id, rev, seq, json.loads(text))
 
 
 def _only(doc: dict[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:
     return doc if fields is None else {name: doc[name] for name in fields if name in doc}
 
-
-def _before(order: Sequence[Order], row: Sequence[Any]) -> tuple[str, list[Any]]:
-    """SQL for "stands before this row": for each key, equal so far and then smaller (missing values stand last)."""
-    parts: list[str] = []
-    values: list[Any] = []
-    same: list[str] = []
-    same_values: list[Any] = []
-    for item, value in zip(order, row, strict=False):
-        name = column(item.field)
-        if value is None:
-            step, step_values = f"{name} IS NOT NULL", []
-        else:
-            step, step_values = f"{name} {'>' if item.descending else '<'} ?", [value]
-        parts.append(" AND ".join([*same, step]))
-        values += [*same_values, *step_values]
-        same.append(f"{name} IS ?")
-        same_values.append(value)
-    sign = ">" if order and order[0].descending else "<"
-    parts.append(" AND ".join([*same, f"id {sign} ?"]))
-    values += [*same_values, row[-1]]
-    return " OR ".join(f"({part})" for part in parts), values

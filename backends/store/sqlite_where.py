@@ -69,3 +69,25 @@ def compile_order(order: Sequence[Order]) -> str:
     parts = [f"{column(item.field)} DESC" if item.descending else f"{column(item.field)} ASC NULLS LAST" for item in order]
     parts.append("id DESC" if order and order[0].descending else "id ASC")
     return "ORDER BY " + ", ".join(parts)
+
+
+def before_row(order: Sequence[Order], row: Sequence[Any]) -> tuple[str, list[Any]]:
+    """SQL for "stands before this row": for each key, equal so far and then smaller (missing values stand last)."""
+    parts: list[str] = []
+    values: list[Any] = []
+    same: list[str] = []
+    same_values: list[Any] = []
+    for item, value in zip(order, row, strict=False):
+        name = column(item.field)
+        if value is None:
+            step, step_values = f"{name} IS NOT NULL", []
+        else:
+            step, step_values = f"{name} {'>' if item.descending else '<'} ?", [value]
+        parts.append(" AND ".join([*same, step]))
+        values += [*same_values, *step_values]
+        same.append(f"{name} IS ?")
+        same_values.append(value)
+    sign = ">" if order and order[0].descending else "<"
+    parts.append(" AND ".join([*same, f"id {sign} ?"]))
+    values += [*same_values, row[-1]]
+    return " OR ".join(f"({part})" for part in parts), values

@@ -78,7 +78,13 @@ class TinydbStore:
         return self.db.table(collection).search(query)
 
     def select(
-        self, collection: str, where: Where = All(), order: Sequence[Order] = (), *, offset: int = 0, limit: int | None = None,
+        self,
+        collection: str,
+        where: Where = All(),
+        order: Sequence[Order] = (),
+        *,
+        offset: int = 0,
+        limit: int | None = None,
         fields: Sequence[str] | None = None,
     ) -> list[Record]:
         """Scan, sort, cut."""
@@ -206,7 +212,11 @@ class TinydbStore:
         """All that is stored, as entries of the log: records, tombstones, counters, and the operations done."""
         self.storage.refresh()
         state = self.storage.state
-        entries = [["d", name, row["id"], row["rev"], row["seq"], row["doc"], None] for name, table in state["tables"].items() for row in table.values()]
+        entries = [
+            ["d", name, row["id"], row["rev"], row["seq"], row["doc"], None]
+            for name, table in state["tables"].items()
+            for row in table.values()
+        ]
         entries += [["x", name, ident, rev, seq] for name, gone in state["gone"].items() for ident, (seq, rev) in gone.items()]
         yield from sorted(entries, key=lambda entry: entry[4])
         yield from (["n", name, value] for name, value in state["counters"].items())

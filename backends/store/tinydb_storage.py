@@ -169,7 +169,7 @@ class SharedStorage(Storage):
             return empty_state()
         try:
             state: State = json.loads(raw.decode("utf-8", "surrogatepass"))
-            state["tables"], state["ops"]  # noqa: B018 - a KeyError says that it is no snapshot
+            state["tables"], state["ops"]
         except (ValueError, KeyError, TypeError):
             raise Damaged(f"{self.snapshot} is not a snapshot of the store") from None
         return state

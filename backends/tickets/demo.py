@@ -47,14 +47,16 @@ def _times(chance: random.Random, count: int, until: datetime) -> list[datetime]
 
 
 class _Maker:
-    def __init__(self, chance: random.Random, people: Sequence[Mapping[str, Any]], devices: Sequence[tuple[str, str, str, str]], until: datetime) -> None:
+    def __init__(
+        self, chance: random.Random, people: Sequence[Mapping[str, Any]], devices: Sequence[tuple[str, str, str, str]], until: datetime
+    ) -> None:
         self._chance, self._until = chance, until
         self._people = [person for person in people if person.get("kind", "person") == "person"] or list(people)
         self._devices = {kind: [device for device in devices if device[2] == kind] for kind in {device[2] for device in devices}}
         self._all = list(devices)
         from backends.accounts.people_demo import agents
 
-        self._agents = agents(people) or [str(person["login"]) for person in self._people[:6]]
+        self._agents = agents([dict(person) for person in people]) or [str(person["login"]) for person in self._people[:6]]
         self._targets = Targets()
         self._queues, self._weights = list(QUEUE_WEIGHTS), list(QUEUE_WEIGHTS.values())
 
@@ -123,9 +125,24 @@ class _Maker:
             add(begin, "status_changed", {"status": word, "phase": Phase.PAUSED.value, "pending_reason": wait}, body=wait)
             if not add(solved - (solved - begin) * 0.2, "status_changed", {"status": "In progress", "phase": Phase.ACTIVE.value}):
                 return
-        if add(solved, "status_changed", {"status": "Resolved", "phase": Phase.RESOLVED.value, "resolution": solution}, body=solution, public=True, minutes=chance.choice((5, 10, 15, 20, 30, 45, 60, 90))):
+        if add(
+            solved,
+            "status_changed",
+            {"status": "Resolved", "phase": Phase.RESOLVED.value, "resolution": solution},
+            body=solution,
+            public=True,
+            minutes=chance.choice((5, 10, 15, 20, 30, 45, 60, 90)),
+        ):
             add(solved + timedelta(days=5), "closed", {"status": "Closed", "phase": Phase.CLOSED.value})
 
     @staticmethod
     def _event(ident: str, seq: int, at: datetime, actor: str, type_: str, set_: dict[str, Any], **more: Any) -> dict[str, Any]:
-        return {"ticket": ident, "seq": seq, "at": iso(at), "actor": actor, "type": type_, "set": set_, **{name: value for name, value in more.items() if value}}
+        return {
+            "ticket": ident,
+            "seq": seq,
+            "at": iso(at),
+            "actor": actor,
+            "type": type_,
+            "set": set_,
+            **{name: value for name, value in more.items() if value},
+        }

@@ -39,7 +39,9 @@ class Drafts:
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-            raise NoSpace(f"the draft can't be kept in {self.folder}: {error.strerror}", hint="Copy what you typed before you leave.") from None
+            raise NoSpace(
+                f"the draft can't be kept in {self.folder}: {error.strerror}", hint="Copy what you typed before you leave."
+            ) from None
 
     def load(self, key: str) -> str:
         """The text, or ""."""

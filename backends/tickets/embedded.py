@@ -207,7 +207,15 @@ class EmbeddedTickets:
 
     def _create(self, plan: Plan, actor: Actor, op_id: str) -> Outcome:
         ident = uuid.uuid5(uuid.NAMESPACE_OID, op_id).hex
-        event = {**plan.change.values["event"], "ticket": ident, "seq": 1, "at": iso(now()), "actor": actor.login, "via": "ui", "op_id": op_id}
+        event = {
+            **plan.change.values["event"],
+            "ticket": ident,
+            "seq": 1,
+            "at": iso(now()),
+            "actor": actor.login,
+            "via": "ui",
+            "op_id": op_id,
+        }
         known = self._store.get(EVENTS, event_id(ident, 1))
         if known is None:
             event["set"] = {**event["set"], "number": next_number(self._store)}
@@ -253,4 +261,3 @@ def _cleaned(event: Event) -> Event:
     from backends.text import clean
 
     return replace(event, actor=clean(event.actor), body=clean(event.body, one_line=False))
-

@@ -39,9 +39,21 @@ def deed(type_: str, set_: Mapping[str, Any] | None = None, **more: Any) -> dict
 
 def _plan(change: Change, record: Record, summary: str, event: dict[str, Any], **more: Any) -> Plan:
     label = f"{spoken(int(record.doc['number']))} {clean(record.doc['subject'])}"
-    steps = tuple(Step(name.replace("_", " "), _word(record.doc.get(name)), _word(value)) for name, value in event["set"].items() if name not in ("phase", "response_s", "resolution_s"))
-    planned = Change(change.domain, change.backend, change.verb, record.id, label, {**change.values, "event": event, "was": {name: record.doc.get(name) for name in event["set"]}}, change.version)
-    expected = {name: value for name, value in event["set"].items()}
+    steps = tuple(
+        Step(name.replace("_", " "), _word(record.doc.get(name)), _word(value))
+        for name, value in event["set"].items()
+        if name not in ("phase", "response_s", "resolution_s")
+    )
+    planned = Change(
+        change.domain,
+        change.backend,
+        change.verb,
+        record.id,
+        label,
+        {**change.values, "event": event, "was": {name: record.doc.get(name) for name in event["set"]}},
+        change.version,
+    )
+    expected = dict(event["set"])
     return Plan(
         planned, f"{summary} {label}", more.pop("steps", steps), version=change.version or str(record.rev), expected={**expected, **more.pop("expected", {})},
         ticket=f"tickets:{change.backend}:{record.id}", **more,
@@ -71,7 +83,12 @@ def plan_take(change: Change, record: Record, actor: Actor, house: House) -> Pla
     if holder == actor.login:
         raise Refused("you have it already")
     if holder:
-        raise Conflict(f"{holder} has it", mine={"assignee": actor.login}, theirs={"assignee": holder}, hint="Assign it to yourself with a if it is yours now.")
+        raise Conflict(
+            f"{holder} has it",
+            mine={"assignee": actor.login},
+            theirs={"assignee": holder},
+            hint="Assign it to yourself with a if it is yours now.",
+        )
     event = deed("taken", {"assignee": actor.login, **_started(record, house)})
     return _plan(change, record, "Take", event, inverse=Change(change.domain, change.backend, "release", record.id))
 
@@ -160,7 +177,10 @@ def plan_reply(change: Change, record: Record, actor: Actor, house: House) -> Pl
     """Public. Names who will read it."""
     _open(record, house)
     body = _body(change)
-    readers = [str(record.doc.get("email") or record.doc.get("requester") or record.doc.get("login") or ""), *record.doc.get("watchers", ())]
+    readers = [
+        str(record.doc.get("email") or record.doc.get("requester") or record.doc.get("login") or ""),
+        *record.doc.get("watchers", ()),
+    ]
     readers = [clean(reader) for reader in readers if reader]
     values: dict[str, Any] = _started(record, house)
     if change.values.get("status"):
@@ -180,7 +200,13 @@ def plan_edit(change: Change, record: Record, actor: Actor, house: House) -> Pla
     values = {name: value for name, value in values.items() if record.doc.get(name) != value}
     if not values:
         raise Refused("it is so already")
-    inverse = Change(change.domain, change.backend, "edit", record.id, values={name: record.doc.get(name, "") for name in values if name not in ("response_s", "resolution_s")})
+    inverse = Change(
+        change.domain,
+        change.backend,
+        "edit",
+        record.id,
+        values={name: record.doc.get(name, "") for name in values if name not in ("response_s", "resolution_s")},
+    )
     return _plan(change, record, "Change", deed("field_changed", values), inverse=inverse)
 
 

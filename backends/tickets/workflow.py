@@ -62,7 +62,7 @@ class Statuses:
         for line in lines:
             phase, colon, word = str(line).partition(":")
             if not colon or not word.strip() or phase.strip() not in [known.value for known in Phase]:
-                raise BadConfig(f"statuses: {line!r} is not \"phase: Word\" with a phase of {', '.join(Phase)}")
+                raise BadConfig(f'statuses: {line!r} is not "phase: Word" with a phase of {", ".join(Phase)}')
             words[word.strip()] = Phase(phase.strip())
         lacking = [phase.value for phase in Phase if phase not in words.values()]
         if lacking:
@@ -99,7 +99,9 @@ class Statuses:
             return f"{status} is the end: open a new ticket that refers to it"
         if wanted == MERGED:
             return "set by a merge, not by hand"
-        why = "resolve it first" if self.phases.get(wanted) is Phase.CLOSED and phase is not Phase.RESOLVED else f"not offered from {status}"
+        why = (
+            "resolve it first" if self.phases.get(wanted) is Phase.CLOSED and phase is not Phase.RESOLVED else f"not offered from {status}"
+        )
         return f"{why}; offered: {', '.join(offered)}"
 
 

@@ -56,8 +56,19 @@ async def list_backups(desk: Desk, args: argparse.Namespace, out: Output) -> int
             continue
         if page.note:
             out.warn(f"{place.name}: {page.note}")
-        rows += [{**dataclasses.asdict(row), "protection": str(row.protection), "age": age(row.last_success), "shown": size(row.size)} for row in page.items]
-    columns = (("protection", "STATE"), ("age", "LAST"), ("name", "JOB"), ("snapshots", "KEPT"), ("shown", "SIZE"), ("stale", "STALE"), ("text", "WHY"))
+        rows += [
+            {**dataclasses.asdict(row), "protection": str(row.protection), "age": age(row.last_success), "shown": size(row.size)}
+            for row in page.items
+        ]
+    columns = (
+        ("protection", "STATE"),
+        ("age", "LAST"),
+        ("name", "JOB"),
+        ("snapshots", "KEPT"),
+        ("shown", "SIZE"),
+        ("stale", "STALE"),
+        ("text", "WHY"),
+    )
     out.rows("backups", columns, rows)
     return code
 
@@ -69,8 +80,21 @@ async def repositories(desk: Desk, args: argparse.Namespace, out: Output) -> int
         try:
             rows += [dataclasses.asdict(item) for item in await (await desk.backend("backups", place.name)).repositories()]
         except BackendError as error:
-            rows.append({"id": place.name, "name": place.name, "tool": place.adapter, "location": "", "reachable": False, "text": error.sentence()})
-    out.rows("repositories", (("name", "NAME"), ("tool", "TOOL"), ("location", "WHERE"), ("reachable", "REACHABLE"), ("snapshots", "SNAPSHOTS"), ("text", "FOUND")), rows)
+            rows.append(
+                {"id": place.name, "name": place.name, "tool": place.adapter, "location": "", "reachable": False, "text": error.sentence()}
+            )
+    out.rows(
+        "repositories",
+        (
+            ("name", "NAME"),
+            ("tool", "TOOL"),
+            ("location", "WHERE"),
+            ("reachable", "REACHABLE"),
+            ("snapshots", "SNAPSHOTS"),
+            ("text", "FOUND"),
+        ),
+        rows,
+    )
     return 0
 
 
@@ -84,9 +108,23 @@ async def snapshots(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     for place in desk.backends("backups"):
         if args.backend in ("", place.name):
             backend = await desk.backend("backups", place.name)
-            rows += [_item(item) for item in (await backend.snapshots(SnapshotQuery(args.job, args.host, None, args.text), 0, args.limit)).items]
+            rows += [
+                _item(item) for item in (await backend.snapshots(SnapshotQuery(args.job, args.host, None, args.text), 0, args.limit)).items
+            ]
     rows.sort(key=lambda row: row["time"], reverse=True)
-    out.rows("snapshots", (("time", "TAKEN"), ("short_id", "SNAPSHOT"), ("backend", "WHERE"), ("host", "HOST"), ("paths", "PATHS"), ("shown", "SIZE"), ("note", "NOTE")), rows[: args.limit])
+    out.rows(
+        "snapshots",
+        (
+            ("time", "TAKEN"),
+            ("short_id", "SNAPSHOT"),
+            ("backend", "WHERE"),
+            ("host", "HOST"),
+            ("paths", "PATHS"),
+            ("shown", "SIZE"),
+            ("note", "NOTE"),
+        ),
+        rows[: args.limit],
+    )
     return 0
 
 
@@ -102,14 +140,23 @@ async def _with(desk: Desk, snapshot: str) -> Any:
 
 
 def _file(entry: Entry) -> dict[str, Any]:
-    return {**dataclasses.asdict(entry), "path": clean(entry.path.decode("utf-8", "surrogateescape")), "path_hex": entry.path.hex(), "shown": size(entry.size)}
+    return {
+        **dataclasses.asdict(entry),
+        "path": clean(entry.path.decode("utf-8", "surrogateescape")),
+        "path_hex": entry.path.hex(),
+        "shown": size(entry.size),
+    }
 
 
 async def files(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     """Direct children."""
     backend = await _with(desk, args.snapshot)
     listed = await backend.files(args.snapshot, args.path.encode("utf-8", "surrogateescape"))
-    out.rows("files", (("kind", "KIND"), ("shown", "SIZE"), ("modified", "CHANGED"), ("user", "OWNER"), ("name", "NAME")), [_file(entry) for entry in listed])
+    out.rows(
+        "files",
+        (("kind", "KIND"), ("shown", "SIZE"), ("modified", "CHANGED"), ("user", "OWNER"), ("name", "NAME")),
+        [_file(entry) for entry in listed],
+    )
     return 0
 
 
@@ -128,7 +175,13 @@ async def diff(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     backend = await _with(desk, args.old)
     found = await backend.diff(args.old, args.new)
     rows = [{"mark": item.mark, "path": clean(item.path.decode("utf-8", "surrogateescape"))} for item in found.items]
-    figures = {"added": found.added, "removed": found.removed, "changed": found.changed, "bytes_added": found.bytes_added, "bytes_removed": found.bytes_removed}
+    figures = {
+        "added": found.added,
+        "removed": found.removed,
+        "changed": found.changed,
+        "bytes_added": found.bytes_added,
+        "bytes_removed": found.bytes_removed,
+    }
     out.rows("diff", (("mark", ""), ("path", "PATH")), rows, **figures)
     out.say(f"{found.added} added, {found.removed} removed, {found.changed} changed")
     return 0

@@ -26,10 +26,12 @@ def _flags(parser: argparse.ArgumentParser) -> list[str]:
 
 
 def words() -> dict[str, list[str]]:
-    """"" -> commands, "noun" -> its verbs or flags, "noun verb" -> flags."""
+    """ "" -> commands, "noun" -> its verbs or flags, "noun verb" -> flags."""
     from console.cli.main import NOUNS, PLAIN, parser_for
 
-    table: dict[str, list[str]] = {"": [*NOUNS, *[name for name in PLAIN if name != "run-job"], "--help", "--config", "--data", "--read-only", "--version"]}
+    table: dict[str, list[str]] = {
+        "": [*NOUNS, *[name for name in PLAIN if name != "run-job"], "--help", "--config", "--data", "--read-only", "--version"]
+    }
     for noun in {**NOUNS, **PLAIN}:
         sub = _subcommands(parser_for([noun]))[noun]
         verbs = _subcommands(sub)

@@ -39,6 +39,9 @@ def open_demo(args: argparse.Namespace, out: Output) -> int:
     if args.prepare:
         out.say(f"deskside --config {Path(config.data).parent / 'config.toml'} --data {config.data}")
         return 0
-    if args.folder is None or not args.still:
-        start_activity(config, args.seed, remove=args.folder is None, still=args.still)
-    return open_console(config, args, wall=args.wall, demo=True)
+    colleagues = start_activity(config, args.seed, remove=args.folder is None, still=args.still)
+    try:
+        return open_console(config, args, wall=args.wall, demo=True)
+    finally:
+        if colleagues.stdin is not None:
+            colleagues.stdin.close()

@@ -17,7 +17,16 @@ from console.cli.output import Output
 from console.cli.writing import run_change
 from console.desk import Desk
 
-_COLUMNS = (("state", "STATE"), ("age", "SINCE"), ("name", "DEVICE"), ("kind", "KIND"), ("site", "SITE"), ("handled", "HANDLED"), ("stale", "STALE"), ("output", "WHAT"))
+_COLUMNS = (
+    ("state", "STATE"),
+    ("age", "SINCE"),
+    ("name", "DEVICE"),
+    ("kind", "KIND"),
+    ("site", "SITE"),
+    ("handled", "HANDLED"),
+    ("stale", "STALE"),
+    ("output", "WHAT"),
+)
 
 
 def add_verbs(verbs: Any) -> None:
@@ -41,7 +50,12 @@ def add_verbs(verbs: Any) -> None:
     history_.add_argument("metric")
     history_.add_argument("--since", default="1h")
     history_.set_defaults(run=history)
-    for name, text in (("check", "look again now"), ("ack", "say that somebody is on it"), ("unack", "take that back"), ("downtime", "planned work")):
+    for name, text in (
+        ("check", "look again now"),
+        ("ack", "say that somebody is on it"),
+        ("unack", "take that back"),
+        ("downtime", "planned work"),
+    ):
         parser = write_options(verbs.add_parser(name, help=text))
         parser.add_argument("device")
         if name in ("ack", "downtime"):
@@ -57,7 +71,9 @@ def _item(row: DeviceRow) -> dict[str, Any]:
 
 async def list_devices(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     """All backends together."""
-    query = DeviceQuery(args.text, False, tuple(args.state), tuple(args.kind), tuple(args.site), args.faults, args.sort, args.sort == "severity")
+    query = DeviceQuery(
+        args.text, False, tuple(args.state), tuple(args.kind), tuple(args.site), args.faults, args.sort, args.sort == "severity"
+    )
     rows: list[dict[str, Any]] = []
     total = 0
     for place in desk.backends("devices"):

@@ -30,7 +30,6 @@ def commented(site: str, timezone: str) -> str:
         "# deskside. `deskside where` shows what is read, `deskside doctor` checks it.", "",
         "[site]", f'name = "{site}"', f'timezone = "{timezone}"', "",
         "[console]", '# theme = "dark"            # light, ansi-dark, ansi-light, high-contrast', "# read_only = false",
-        '# driver = "thin"           # "stock" is Textual\'s own', "",
         "[store]", '# engine = "tinydb"         # "sqlite" from about 10,000 documents on', "",
         "[roles]", '# admins = ["login", "@group"]', "# supervisors = []", "# technicians = []", '# default = "technician"', "",
     ]  # fmt: skip
@@ -51,7 +50,17 @@ def _adapter(domain: str, name: str) -> list[str]:
     lines = [f"{mark}[{domain}.{place if not mark else name}]", f'{mark}adapter = "{name}"']
     for option in options:
         example = "file:/path/to/it" if option.kind == "secret" else option.default
-        shown = "true" if example is True else "false" if example is False else f'"{example or ""}"' if isinstance(example, str) or example is None else str(list(example)) if isinstance(example, tuple) else str(example)
+        shown = (
+            "true"
+            if example is True
+            else "false"
+            if example is False
+            else f'"{example or ""}"'
+            if isinstance(example, str) or example is None
+            else str(list(example))
+            if isinstance(example, tuple)
+            else str(example)
+        )
         lines.append(f"# {option.name} = {shown}   # {option.help}" + (" (required)" if option.required else ""))
     return [*lines, ""]
 

@@ -23,6 +23,8 @@ async def keys(desk: Desk, args: argparse.Namespace, out: Output) -> int:
         out.stream.write(keys_markdown() + "\n")
         return 0
     keymap = Keymap(desk.config.keys)
-    rows = [{"id": action.id, "keys": " ".join(keymap.keys(action.id)), "label": action.label, "help": action.help} for action in keymap.all()]
+    rows = [
+        {"id": action.id, "keys": " ".join(keymap.keys(action.id)), "label": action.label, "help": action.help} for action in keymap.all()
+    ]
     out.rows("keys", (("keys", "KEYS"), ("id", "ACTION"), ("help", "WHAT")), rows)
     return 0

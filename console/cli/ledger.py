@@ -21,7 +21,16 @@ def add_verbs(verbs: Any) -> None:
     read_options(verbs.add_parser("unfinished", help="intents whose result is not known")).set_defaults(run=unfinished)
 
 
-_COLUMNS = (("seq", "SEQ"), ("ts", "WHEN"), ("kind", "KIND"), ("actor", "WHO"), ("action", "WHAT"), ("label", "ON"), ("outcome", "OUTCOME"), ("reason", "REASON"))
+_COLUMNS = (
+    ("seq", "SEQ"),
+    ("ts", "WHEN"),
+    ("kind", "KIND"),
+    ("actor", "WHO"),
+    ("action", "WHAT"),
+    ("label", "ON"),
+    ("outcome", "OUTCOME"),
+    ("reason", "REASON"),
+)
 
 
 def _row(record: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +47,10 @@ async def list_records(desk: Desk, args: argparse.Namespace, out: Output) -> int
 async def verify_chain(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     """0 when the chain holds, 8 when it does not."""
     verdict = desk.ledger.verify(args.anchor)
-    out.record("ledger-verdict", {"ok": verdict.ok, "records": verdict.records, "repaired": verdict.repaired, "head": verdict.head, "problems": verdict.problems})
+    out.record(
+        "ledger-verdict",
+        {"ok": verdict.ok, "records": verdict.records, "repaired": verdict.repaired, "head": verdict.head, "problems": verdict.problems},
+    )
     return 0 if verdict.ok else 8
 
 

@@ -34,7 +34,9 @@ async def change_link(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     if desk.read_only:
         raise Refused("the console is read-only")
     deed = desk.links.add if args.verb_name == "add" else desk.links.remove
-    desk.ledger.append("note", actor=desk.actor.login, action=f"links.{args.verb_name}", target={"id": args.ref, "label": f"{args.ref} - {args.other}"})
+    desk.ledger.append(
+        "note", actor=desk.actor.login, action=f"links.{args.verb_name}", target={"id": args.ref, "label": f"{args.ref} - {args.other}"}
+    )
     deed(args.ref, args.other, desk.actor.login)
     out.say(f"{'Linked' if args.verb_name == 'add' else 'Unlinked'} {args.ref} and {args.other}.")
     return 0

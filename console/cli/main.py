@@ -52,7 +52,6 @@ def _top() -> argparse.ArgumentParser:
     parser.add_argument("--read-only", action="store_true", help="lock everything that writes")
     parser.add_argument("--theme", help="dark, light, ansi-dark, ansi-light, high-contrast")
     parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
-    parser.add_argument("--stock-driver", action="store_true", help="use Textual's own terminal driver")
     parser.set_defaults(run=None, json=False)
     return parser
 
@@ -120,15 +119,16 @@ def open_console(config: Config, args: argparse.Namespace, *, wall: bool = False
     import dataclasses
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print("deskside: there is no terminal. Use `deskside NOUN VERB`, such as `deskside tickets list --json`; --help lists them.", file=sys.stderr)
+        print(
+            "deskside: there is no terminal. Use `deskside NOUN VERB`, such as `deskside tickets list --json`; --help lists them.",
+            file=sys.stderr,
+        )
         return 2
     changes: dict[str, Any] = {}
     if args.theme:
         changes["theme"] = args.theme
     if args.no_mouse:
         changes["mouse"] = False
-    if args.stock_driver:
-        changes["driver"] = "stock"
     config = dataclasses.replace(config, **changes)
     from console.start import start
 

@@ -58,8 +58,19 @@ class Output:
     def error(self, error: BackendError) -> None:
         """What happened and what to do, on standard error; with JSON as an object on standard output too."""
         if self.json:
-            self._json({"schema_version": SCHEMA_VERSION, "kind": "error", "error": {
-                "type": type(error).__name__, "title": error.title, "text": clean(error.text), "hint": error.hint, "exit_code": error.exit_code}})
+            self._json(
+                {
+                    "schema_version": SCHEMA_VERSION,
+                    "kind": "error",
+                    "error": {
+                        "type": type(error).__name__,
+                        "title": error.title,
+                        "text": clean(error.text),
+                        "hint": error.hint,
+                        "exit_code": error.exit_code,
+                    },
+                }
+            )
         self.warn(f"deskside: {error.sentence()}")
 
     def _json(self, value: Any) -> None:

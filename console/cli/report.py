@@ -49,7 +49,9 @@ async def report(desk: Desk, args: argparse.Namespace, out: Output) -> int:
                               "devices": [dataclasses.asdict(row) for row in faults], "backups": [dataclasses.asdict(row) for row in backups], "unread": failed})  # fmt: skip
         return 3 if failed else 0
     out.say(f"# {desk.config.site_name}: report of {stamp(now(), desk.config.timezone)}, the last {args.days} day(s)\n")
-    out.say(f"{len(opened)}{'+' if len(opened) == 500 else ''} tickets opened, {len(late)} overdue, {len(faults)} devices not OK, {len(backups)} backups not OK.\n")
+    out.say(
+        f"{len(opened)}{'+' if len(opened) == 500 else ''} tickets opened, {len(late)} overdue, {len(faults)} devices not OK, {len(backups)} backups not OK.\n"
+    )
     for title, lines in (
         ("Overdue tickets", [f"{row.number} {row.subject} ({row.assignee or 'nobody'})" for row in late[:30]]),
         ("Devices not OK", [f"{row.state} {row.name}: {row.output}" for row in faults[:30]]),

@@ -23,7 +23,10 @@ def add_verbs(verbs: Any) -> None:
 async def info(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     """What is stored."""
     counted = desk.store.collections()
-    out.record("store", {"engine": desk.store.engine, "change number": desk.store.seq(), "documents": sum(counted.values()), "collections": counted})
+    out.record(
+        "store",
+        {"engine": desk.store.engine, "change number": desk.store.seq(), "documents": sum(counted.values()), "collections": counted},
+    )
     return 0
 
 
@@ -42,6 +45,8 @@ async def move_to(desk: Desk, args: argparse.Namespace, out: Output) -> int:
         raise Refused("the console is read-only")
     desk.ledger.append("intent", op="store-move", actor=desk.actor.login, action="store.move", target={"label": f"to {args.to}"})
     moved = move_store(desk.config.data, args.to, out.say)
-    desk.ledger.append("result", op="store-move", actor=desk.actor.login, action="store.move", outcome="done", target={"label": f"to {args.to}"})
+    desk.ledger.append(
+        "result", op="store-move", actor=desk.actor.login, action="store.move", outcome="done", target={"label": f"to {args.to}"}
+    )
     out.record("moved", {"engine": moved.engine, "collections": moved.collections, "old files": str(moved.backup)})
     return 0

@@ -48,7 +48,11 @@ def _filters(parser: argparse.ArgumentParser, with_text: bool) -> None:
     parser.add_argument("--mine", action="store_true", help="assigned to you")
     parser.add_argument("--overdue", action="store_true")
     parser.add_argument("--all", action="store_true", dest="closed_too", help="resolved and closed ones too")
-    parser.add_argument("--sort", default="updated_at", choices=("number", "subject", "status", "priority", "queue", "requester", "assignee", "created_at", "updated_at", "due_at"))
+    parser.add_argument(
+        "--sort",
+        default="updated_at",
+        choices=("number", "subject", "status", "priority", "queue", "requester", "assignee", "created_at", "updated_at", "due_at"),
+    )
     parser.add_argument("--ascending", action="store_true")
     parser.add_argument("--limit", type=int, default=50)
     parser.add_argument("--offset", type=int, default=0)
@@ -164,6 +168,14 @@ async def create(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     backend = await desk.backend("tickets")
     person = {name: value for name, value in (("login", args.requester), ("email", args.email)) if value}
     levels = {name: getattr(args, name) for name in ("impact", "urgency", "priority") if getattr(args, name) is not None}
-    values = {"subject": args.subject, "body": _text(args.body), "requester": person, "queue": args.queue, "category": args.category, "refs": args.ref, **levels}
+    values = {
+        "subject": args.subject,
+        "body": _text(args.body),
+        "requester": person,
+        "queue": args.queue,
+        "category": args.category,
+        "refs": args.ref,
+        **levels,
+    }
     args.ticket = None
     return await run_change(desk, args, out, Change("tickets", backend.name, "create", values=values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from backends.contract import Change, Plan
 from backends.errors import Refused
@@ -63,7 +64,7 @@ def show_plan(plan: Plan, out: Output) -> None:
 
 def _show(performed: Performed, out: Output) -> None:
     outcome, plan = performed.outcome, performed.plan
-    record = {
+    record: dict[str, Any] = {
         "summary": plan.summary, "danger": plan.danger, "dry_run": outcome is None,
         "steps": [{"what": step.what, "before": step.before, "after": step.after} for step in plan.steps],
         "side_effects": list(plan.side_effects), "missing": list(plan.missing),

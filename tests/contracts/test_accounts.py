@@ -294,7 +294,7 @@ async def test_third_unlock_in_a_day_says_what_to_look_for(directory: Any) -> No
 
 
 async def test_search_finds_with_and_without_accents(directory: Any) -> None:
-    """"nunez" and "Núñez" are the same person."""
+    """ "nunez" and "Núñez" are the same person."""
     marked = next(row for row in await everybody(directory) if not row.name.isascii() and row.kind == "person")
     plain = {row.id for row in await everybody(directory, text=marked.login)}
     assert marked.id in plain

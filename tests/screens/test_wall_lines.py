@@ -9,7 +9,10 @@ from widgets.toned import line_width
 
 WALL = Wall(
     (Tile("tickets open", 1184), Tile("overdue", 56, "bad"), Tile("devices not OK", None, "", "timed out")),
-    tuple(Block(name, tuple(((f" {name} {n} 日本語 " + "x" * 90, ""),) for n in range(count))) for name, count in (("a", 30), ("b", 0), ("c", 3), ("d", 9))),
+    tuple(
+        Block(name, tuple(((f" {name} {n} 日本語 " + "x" * 90, ""),) for n in range(count)))
+        for name, count in (("a", 30), ("b", 0), ("c", 3), ("d", 9))
+    ),
 )
 
 

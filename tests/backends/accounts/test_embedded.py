@@ -62,9 +62,14 @@ async def test_staff_file_never_undoes_what_people_did(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("login\nx\n", "heading"), ("login,name,shoe\nx,X,1\n", "heading"), ("login,name\nX y,Name\n", ":2.*lower-case"),
-        ("login,name\na,A\na,B\n", ":3.*twice"), ("login,name\na\n", ":2.*fields"), ("login,name,kind\na,A,ghost\n", ":2.*kind"),
-        ("login,name,expires\na,A,tomorrow\n", ":2.*expires"), ("login,name\n-rf,X\n", ":2.*login"),
+        ("login\nx\n", "heading"),
+        ("login,name,shoe\nx,X,1\n", "heading"),
+        ("login,name\nX y,Name\n", ":2.*lower-case"),
+        ("login,name\na,A\na,B\n", ":3.*twice"),
+        ("login,name\na\n", ":2.*fields"),
+        ("login,name,kind\na,A,ghost\n", ":2.*kind"),
+        ("login,name,expires\na,A,tomorrow\n", ":2.*expires"),
+        ("login,name\n-rf,X\n", ":2.*login"),
     ],
 )
 async def test_wrong_staff_file_names_the_line_and_changes_nothing(tmp_path: Path, text: str, words: str) -> None:

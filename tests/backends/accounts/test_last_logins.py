@@ -97,7 +97,11 @@ RULES = LockRules(deny=3, fail_interval=900, unlock_time=600)
 @pytest.mark.parametrize(
     ("ages", "locked", "count"),
     [
-        ([], False, 0), ([10, 20], False, 2), ([10, 20, 30], True, 3), ([10, 20, 5000], False, 2), ([601, 610, 620], False, 3),
+        ([], False, 0),
+        ([10, 20], False, 2),
+        ([10, 20, 30], True, 3),
+        ([10, 20, 5000], False, 2),
+        ([601, 610, 620], False, 3),
         ([600, 610, 620], True, 3),
     ],
 )

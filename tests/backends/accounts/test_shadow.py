@@ -82,7 +82,11 @@ def test_account_end(expire: int | None, expired: bool) -> None:
 @pytest.mark.parametrize(
     ("age", "inactive", "must", "dormant"),
     [
-        (90, 7, False, False), (91, 7, True, False), (97, 7, True, False), (98, 7, False, True), (500, None, True, False),
+        (90, 7, False, False),
+        (91, 7, True, False),
+        (97, 7, True, False),
+        (98, 7, False, True),
+        (500, None, True, False),
         (91, 0, False, True),
     ],
 )
