@@ -44,7 +44,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
     COMMAND_PALETTE_BINDING = "ctrl+p"
 
     def __init__(self, desk: Desk, *, wall: bool = False, demo: bool = False, driver_class: type[Any] | None = None) -> None:
-        super().__init__(driver_class=driver_class)
+        super().__init__(driver_class=driver_class or _driver(desk))
         self.desk = desk
         self.wall_mode = wall
         self.demo = demo
@@ -235,6 +235,16 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self._exit_renderables.clear()
         self.crash_sentence = crash_sentence(error, path)
         self._close_messages_no_wait()
+
+
+
+def _driver(desk: Desk) -> type[Any] | None:
+    """The thin driver, unless the configuration wants Textual's own."""
+    if desk.config.driver == "stock":
+        return None
+    from widgets.driver import ThinDriver
+
+    return ThinDriver
 
 
 def _screen(name: str, of: ConsoleScreen) -> ConsoleScreen:

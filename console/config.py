@@ -18,7 +18,7 @@ BIGGEST = 1_000_000
 SYSTEM_FILE = Path("/etc/deskside/config.toml")
 _KNOWN: dict[str, dict[str, type]] = {
     "site": {"name": str, "timezone": str},
-    "console": {"theme": str, "read_only": bool, "mouse": bool, "data": str},
+    "console": {"theme": str, "read_only": bool, "driver": str, "mouse": bool, "data": str},
     "store": {"engine": str},
     "roles": {"admins": list, "supervisors": list, "technicians": list, "default": str},
 }
@@ -66,6 +66,7 @@ class Config:
     keys: Mapping[str, str] = field(default_factory=dict)
     theme: str = "dark"
     read_only: bool = False
+    driver: str = "thin"
     mouse: bool = True
     roles: Roles = field(default_factory=Roles)
     store_engine: str | None = None
@@ -211,7 +212,7 @@ def _build(
     return Config(
         site_name=site.get("name", "deskside"), timezone=site.get("timezone", _local_zone()), data=folder.absolute(), sources=sources,
         backends=backends or embedded_default(), keys=merged.get("keys", {}), theme=console.get("theme", "dark"),
-        read_only=read_only or console.get("read_only", False), mouse=console.get("mouse", True),
+        read_only=read_only or console.get("read_only", False), driver=console.get("driver", "thin"), mouse=console.get("mouse", True),
         roles=_roles(roles, bool(sources)), store_engine=merged.get("store", {}).get("engine"), views=tuple(merged.get("views", {}).values()),
     )  # fmt: skip
 

@@ -1,0 +1,95 @@
+"""Leaving: by key, by signal, by a dropped line, with a hung backend, with a stalled terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.terminal.conftest import DESKSIDE, environment
+from tests.terminal.harness import Terminal
+
+Console = Callable[..., Terminal]
+
+
+def test_q_leaves_with_zero(console: Console) -> None:
+    terminal = console()
+    terminal.wait_for("Tickets")
+    terminal.send("q")
+    assert terminal.exit_code() == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143)])
+def test_signals_end_it_within_a_second(console: Console, number: int, code: int) -> None:
+    terminal = console()
+    terminal.wait_for("Accounts 150")
+    started = time.monotonic()
+    os.kill(terminal.pid, number)
+    assert terminal.exit_code(3) == code
+    assert time.monotonic() - started < 1.5
+
+
+def test_a_dropped_line_ends_it(console: Console) -> None:
+    terminal = console()
+    terminal.wait_for("Tickets")
+    terminal.hang_up()
+    assert terminal.exit_code(3) == 129
+
+
+def test_a_stalled_terminal_holds_nothing(console: Console) -> None:
+    terminal = console()
+    terminal.wait_for("Accounts 150")
+    for _ in range(200):
+        terminal.send("\t")  # each repaints; nobody reads
+    os.kill(terminal.pid, signal.SIGTERM)
+    started = time.monotonic()
+    while time.monotonic() - started < 3:
+        pid, status = os.waitpid(terminal.pid, os.WNOHANG)
+        if pid:
+            terminal._code = os.waitstatus_to_exitcode(status)
+            break
+        time.sleep(0.02)  # the point is to not read
+    assert terminal._code == 143
+
+
+HUNG = """#!/bin/sh
+case "$1" in version) echo "restic 0.16.0 compiled with go1.20 on linux/amd64"; exit 0;; esac
+sleep 60
+"""
+
+
+def test_a_hung_backend_stops_no_key(tmp_path: Path) -> None:
+    program, secret = tmp_path / "restic", tmp_path / "pass"
+    program.write_text(HUNG)
+    program.chmod(0o755)
+    secret.write_text("x\n")
+    secret.chmod(0o600)
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f'[tickets.desk]\nadapter = "embedded"\n[backups.vault]\nadapter = "restic"\nrepository = "/nowhere"\nprogram = "{program}"\n'
+        f'password = "file:{secret}"\ndeadline = "3s"\n[devices.here]\nadapter = "local"\n'
+    )
+    terminal = Terminal([*DESKSIDE, "--config", str(config), "--data", str(tmp_path / "d")], environment(tmp_path))
+    try:
+        terminal.wait_for("Devices 1")
+        terminal.send("?")
+        terminal.wait_for("Keys of this view", 2)
+        terminal.send("\x1b")
+        terminal.wait_for("Not reachable", 20)
+        started = time.monotonic()
+        terminal.send("q")
+        assert terminal.exit_code(3) == 0
+        assert time.monotonic() - started < 1.5
+    finally:
+        terminal.close()
+
+
+def test_no_terminal_is_a_sentence_and_two(tmp_path: Path) -> None:
+    import subprocess
+
+    done = subprocess.run(DESKSIDE, env=environment(tmp_path), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2 and "no terminal" in done.stderr
