@@ -144,10 +144,11 @@ class Ledger:
             start = self._line_start(descriptor, size)
             torn = os.pread(descriptor, size - start, start)
             self._write(descriptor, b"\n")
-            seq += 1
-            line = _encode(self._record("repair", seq, head, {"torn": _digest(torn), "bytes": len(torn)}))
-            self._write(descriptor, line)
-            head = _decode(line)["hash"]  # type: ignore[index]
+            if _decode(torn) is None:  # else only its newline was missing, and `_tail` has counted it
+                seq += 1
+                line = _encode(self._record("repair", seq, head, {"torn": _digest(torn), "bytes": len(torn)}))
+                self._write(descriptor, line)
+                head = _decode(line)["hash"]  # type: ignore[index]
         line = _encode(self._record(kind, seq + 1, head, fields))
         self._write(descriptor, line)
         os.fsync(descriptor)
@@ -175,7 +176,7 @@ class Ledger:
         while end > 0:
             start = self._line_start(descriptor, end - 1 if os.pread(descriptor, 1, end - 1) == b"\n" else end)
             line = os.pread(descriptor, end - start, start)
-            record = _decode(line) if line.endswith(b"\n") else None
+            record = _decode(line)
             if record is not None:
                 return int(record["seq"]), str(record["hash"])
             end = start

@@ -239,4 +239,4 @@ class Verbs:
         """The day an account ends."""
         day = await self._screen.bottom.ask("Ends on (YYYY-MM-DD, empty: never):")
         if day is not None:
-            await self.change("expiry", {"expires": f"{day.strip()}T00:00:00+00:00" if day.strip() else ""})
+            await self.change("expiry", {"expires": day.strip()})
