@@ -197,7 +197,8 @@ class ConsoleScreen(Screen[None]):
 
     def on_bottom_line_closed(self) -> None:
         """The question is answered: the focus goes back to the list."""
-        self.restore_focus()
+        if not self.bottom.asking:  # the next question may have come already
+            self.restore_focus()
 
     def restore_focus(self) -> None:
         """Where keys go when no question is open."""

@@ -152,7 +152,10 @@ class Verbs:
 
         async def send(text: str) -> bool:
             composing = Verbs(screen, lambda: targets, self._after)
-            return await composing.change(verb, {"body": text}, targets=targets)
+            done = await composing.change(verb, {"body": text}, targets=targets)
+            if done:
+                self._screen.say(f"Done: {verb} on {label}", "ok")
+            return done
 
         screen = ComposeScreen(f"{title} {label}", tone, f"{verb}:{targets[0]}", send)
         self._screen.app.push_screen(screen)

@@ -6,7 +6,7 @@ import fnmatch
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from backends.backups.listing import page_of_jobs, page_of_snapshots
@@ -183,17 +183,10 @@ class DemoBackups:
         return (snapshot.time.toordinal() + _draw(path)) // pace
 
     def _entry(self, snapshot: Snapshot, path: bytes, folder: bool) -> Entry:
-        version = self._version(path, snapshot)
-        draw = _draw(path, version)
+        draw = _draw(path, self._version(path, snapshot))
         pace = _draw(path, "pace") % 60 + 2
-        changed = (
-            datetime.fromordinal(max(1, version * pace - _draw(path) % pace)).replace(tzinfo=UTC)
-            if not folder
-            else snapshot.time - timedelta(days=draw % 30)
-        )
-        changed = (
-            min(snapshot.time, snapshot.time - timedelta(days=(snapshot.time.toordinal() + _draw(path)) % pace)) if not folder else changed
-        )
+        days = draw % 30 if folder else (snapshot.time.toordinal() + _draw(path)) % pace
+        changed = snapshot.time - timedelta(days=days, minutes=draw % 700)
         return Entry(
             path,
             path.rsplit(b"/", 1)[-1].decode(),
