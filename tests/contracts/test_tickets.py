@@ -129,7 +129,7 @@ class TicketContract:
         assert "PUBLIC" in reply.public and "jdoe@example.org" in reply.public
         await do(backend, "note", ident, body="secret")
         assert (await backend.ticket(ident)).first_response_at is None
-        await do(backend, "reply", ident, body="hello", status="Resolved", **{"reason": "done"})
+        await do(backend, "reply", ident, body="hello", status="Resolved", reason="done")
         assert [(event.type, event.public) for event in await backend.timeline(ident)][1:] == [("noted", False), ("replied", True)]
         answered = await backend.ticket(ident)
         assert answered.first_response_at and answered.row.status == "Resolved"

@@ -1,0 +1,13 @@
+"""`python -m bench [store|terminal]`: all of it, or one."""
+
+from __future__ import annotations
+
+import sys
+
+from bench import store, terminal
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or ["store", "terminal"]
+    for name, part in (("store", store), ("terminal", terminal)):
+        if name in wanted:
+            part.main()
