@@ -109,10 +109,10 @@ class ThinDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """With our writer and decoder in the place of Textual's."""
-        linux_driver.WriterThread = ThinWriter  # type: ignore[misc,assignment]
+        linux_driver.WriterThread = ThinWriter  # type: ignore
         # One bad byte of input ends Textual's input thread; a replacement character does not.
-        linux_driver.getincrementaldecoder = _tolerant  # type: ignore[assignment]
-        super().start_application_mode()
+        linux_driver.getincrementaldecoder = _tolerant  # type: ignore
+        super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def process_message(self, message: Message) -> None:
         """Count keys that come faster than a person types, cut pastes."""

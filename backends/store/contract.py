@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 Doc = Mapping[str, Any]
 
@@ -33,6 +33,7 @@ class Test:
     `member` = the list field holds the value.
     """
 
+    __test__: ClassVar[bool] = False  # pytest collects classes of this name
     field: str
     op: Literal["eq", "ne", "lt", "le", "gt", "ge", "has", "any", "member"]
     value: Any
@@ -120,13 +121,7 @@ class Store(Protocol):
         """The next value of a named counter, given to one caller only; the first is `start`."""
 
     def select(
-        self,
-        collection: str,
-        where: Where = All(),
-        order: Sequence[Order] = (),
-        *,
-        offset: int = 0,
-        limit: int | None = None,
+        self, collection: str, where: Where = All(), order: Sequence[Order] = (), *, offset: int = 0, limit: int | None = None,
         fields: Sequence[str] | None = None,
     ) -> list[Record]:
         """A window of the matching records. With `fields`, documents hold only those (top-level) fields: nothing else is loaded."""

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-from backends.store.contract import All, AnyOf, Not, Order, Record, Test, Where
+from backends.store.contract import All, AnyOf, Not, Order, Test, Where
+from backends.store.values import Scalar, contains, getter, scalar
 
 Match = Callable[[Mapping[str, Any]], bool]
+Row = tuple[str, Mapping[str, Any]]
+"""A record's id and its document."""
 
-
-def field_of(doc: Mapping[str, Any], field: str) -> Any:
-    """The value of "a" or "a.b"; None when it is missing."""
-    value: Any = doc
-    for part in field.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(part)
-    return value
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {"lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge}
 
 
 def matcher(where: Where) -> Match:
@@ -27,51 +24,54 @@ def matcher(where: Where) -> Match:
     if isinstance(where, Not):
         inner = matcher(where.part)
         return lambda doc: not inner(doc)
-    assert isinstance(where, All | AnyOf)
     parts = [matcher(part) for part in where.parts]
+    if len(parts) == 1:
+        return parts[0]
     if isinstance(where, All):
         return lambda doc: all(part(doc) for part in parts)
+    assert isinstance(where, AnyOf)
     return lambda doc: any(part(doc) for part in parts)
 
 
-def _ordered(value: Any, wanted: Any, fits: Callable[[Any, Any], bool]) -> bool:
-    if value is None or isinstance(value, str) != isinstance(wanted, str):
-        return False
-    return fits(value, wanted)
-
-
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "lt": lambda value, wanted: value < wanted, "le": lambda value, wanted: value <= wanted,
-    "gt": lambda value, wanted: value > wanted, "ge": lambda value, wanted: value >= wanted,
-}  # fmt: skip
-
-
 def _test(test: Test) -> Match:
-    field, wanted = test.field, test.value
-    if test.op == "eq":
-        return lambda doc: field_of(doc, field) == wanted
-    if test.op == "ne":
-        return lambda doc: field_of(doc, field) != wanted
-    if test.op in _COMPARE:
-        fits = _COMPARE[test.op]
-        return lambda doc: _ordered(field_of(doc, field), wanted, fits)
+    get = getter(test.field)
     if test.op == "any":
-        return lambda doc: field_of(doc, field) in wanted
+        among = {scalar(value) for value in test.value}
+        return lambda doc: scalar(get(doc)) in among
     if test.op == "member":
-        return lambda doc: wanted in (field_of(doc, field) or ())
-    needle = str(wanted).casefold()
-    return lambda doc: needle in str(field_of(doc, field) or "").casefold()
+        member = scalar(test.value)
+        return lambda doc: isinstance(held := get(doc), list) and any(scalar(value) == member for value in held)
+    if test.op == "has":
+        folded = str(scalar(test.value)).lower()
+        return lambda doc: contains(scalar(get(doc)), folded)
+    wanted = scalar(test.value)
+    if test.op == "eq":
+        return lambda doc: scalar(get(doc)) == wanted
+    if test.op == "ne":
+        return lambda doc: scalar(get(doc)) != wanted
+    return _comparison(get, _COMPARE[test.op], wanted)
 
 
-def sort_records(records: list[Record], order: Sequence[Order]) -> list[Record]:
-    """Stable: missing values last in either direction, then the id in the direction of the first key."""
-    out = sorted(records, key=lambda record: record.id, reverse=bool(order and order[0].descending))
+def _comparison(get: Callable[[Mapping[str, Any]], Any], fits: Callable[[Any, Any], bool], wanted: Scalar) -> Match:
+    """Values of another type than the wanted one never fit; nothing compares with a missing value."""
+    if wanted is None:
+        return lambda doc: False
+    kind = str if isinstance(wanted, str) else (int, float)
+    return lambda doc: isinstance(value := scalar(get(doc)), kind) and fits(value, wanted)
+
+
+def sort_rows(rows: list[Row], order: Sequence[Order]) -> list[Row]:
+    """Missing values last in either direction, numbers before text, then the id in the direction of the first key."""
+    rows = sorted(rows, key=itemgetter(0), reverse=bool(order and order[0].descending))
     for item in reversed(order):
-        name, down = item.field, item.descending
-        out.sort(key=lambda record: _sort_key(field_of(record.doc, name), down), reverse=down)
-    return out
+        get = getter(item.field)
+        keyed = [(scalar(get(row[1])), row) for row in rows]
+        present = [pair for pair in keyed if pair[0] is not None]
+        one_kind = len({isinstance(value, str) for value, _ in present}) < 2
+        present.sort(key=itemgetter(0) if one_kind else _ranked, reverse=item.descending)
+        rows = [row for _, row in present] + [row for value, row in keyed if value is None]
+    return rows
 
 
-def _sort_key(value: Any, descending: bool) -> tuple[bool, Any]:
-    missing = value is None
-    return (missing != descending, "" if missing else value) if not missing else (not descending, 0)
+def _ranked(pair: tuple[Scalar, Row]) -> tuple[bool, Any]:
+    return isinstance(pair[0], str), pair[0]

@@ -9,255 +9,257 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
-import pwd
+import threading
 import time
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tinydb.storages import Storage
 
-from backends.errors import Busy, Damaged, NoSpace
+from backends.errors import BackendError, Busy, Damaged, Uncertain
+from backends.store.folder import make_file, make_folder, replace_file, translate, user_name
+from backends.store.tinydb_state import Entry, State, decode, encode
 
 LOCK_SECONDS = 5.0
-COMPACT_BYTES = 8 * 1024 * 1024
-_FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, errno.EDQUOT}
-State = dict[str, Any]
-
-
-def empty_state() -> State:
-    """A store without anything."""
-    return {"seq": 0, "counters": {}, "tables": {}, "gone": {}, "ops": {}}
-
-
-def apply_entry(state: State, entry: list[Any]) -> None:
-    """One entry of the log onto the state. What the snapshot already holds is passed over."""
-    kind = entry[0]
-    if kind == "n":
-        _, name, value = entry
-        state["counters"][name] = max(value, state["counters"].get(name, 0))
-        return
-    _, collection, ident, rev, seq = entry[:5]
-    if seq <= state["seq"]:
-        return
-    state["seq"] = seq
-    table, gone = state["tables"].setdefault(collection, {}), state["gone"].setdefault(collection, {})
-    if kind == "x":
-        table.pop(ident, None)
-        gone[ident] = [seq, rev]
-        return
-    table[ident] = {"id": ident, "rev": rev, "seq": seq, "doc": entry[5]}
-    gone.pop(ident, None)
-    if len(entry) > 6 and entry[6]:
-        state["ops"][entry[6]] = [collection, ident, rev, seq, entry[5]]
-
-
-def _line(entries: list[list[Any]]) -> bytes:
-    body = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-    return b"%08x " % zlib.crc32(body) + body + b"\n"
-
-
-def _entries(line: bytes) -> list[list[Any]] | None:
-    mark, _, body = line.rstrip(b"\n").partition(b" ")
-    try:
-        if int(mark, 16) != zlib.crc32(body):
-            return None
-        entries: list[list[Any]] = json.loads(body.decode("utf-8", "surrogatepass"))
-    except ValueError:
-        return None
-    return entries
+COMPACT_BYTES = 4 * 1024 * 1024
+_HOLDER_BYTES = 80
 
 
 class SharedStorage(Storage):
-    """State in memory, kept up with the files: `read` follows the log's tail, `commit` adds to it."""
+    """State in memory, kept up with the files: `refresh` follows the log's tail, `commit` adds to it.
 
-    def __init__(self, folder: Path) -> None:
+    `guard` protects the state against other threads; `writing` keeps other threads and processes from changing anything.
+    """
+
+    def __init__(self, folder: Path, current: Callable[[], None] = lambda: None) -> None:
         self.folder = folder
         self.snapshot, self.log, self.lock = folder / "snapshot.json", folder / "log.jsonl", folder / "lock"
-        self.state: State = empty_state()
-        self._inode, self._offset = -1, 0
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._create(self.lock)
+        self.guard = threading.RLock()
+        self.state = State()
+        self._current = current
+        self._turn = threading.Lock()
+        self._file = -1
+        # The log stays open: its inode number can't come back for another log while it is.
+        self._seen: tuple[int, int, int] = (-1, -1, -1)
+        self._offset = 0
+        self._last = b""
+        self._patience = COMPACT_BYTES
+        try:
+            make_folder(folder)
+            os.close(make_file(self.lock))
+            if not self.log.exists():
+                self._first()
+        except OSError as error:
+            raise translate(error, folder) from None
+
+    def _first(self) -> None:
+        with self._locked():
+            if self.log.exists():
+                return
+            if self.snapshot.exists():
+                raise Damaged(f"{self.log} is missing, {self.snapshot.name} is there", hint="Bring the log back from a backup.")
+            replace_file(self.log, b"")
 
     # -- TinyDB's interface -----------------------------------------------------------------------------
 
     def read(self) -> dict[str, dict[str, Any]]:
-        """Table -> id -> record, as TinyDB wants it."""
+        """Table -> id -> document, as TinyDB wants it. The documents are the live ones: hold `guard` and do not change them."""
         self.refresh()
-        tables: dict[str, dict[str, Any]] = self.state["tables"]
-        return tables
+        return dict(self.state.tables)
 
     def write(self, data: dict[str, dict[str, Any]]) -> None:
-        """TinyDB's whole-file write: a compaction with these tables."""
+        """TinyDB's whole-file write (it drops tables this way): only what differs is written."""
         with self.writing():
-            self.state["tables"] = data
-            self.compact()
+            for name in [*self.state.tables, *(new for new in data if new not in self.state.tables)]:
+                self.change(name, data.get(name, {}))
 
-    # -- files ------------------------------------------------------------------------------------------
+    def change(self, name: str, after: dict[str, dict[str, Any]]) -> None:
+        """Make a table what it shall be. Only under `writing`."""
+        entries = self.state.difference(name, after)
+        if entries:
+            self.commit(entries)
 
-    def _create(self, path: Path) -> None:
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-        except OSError as error:
-            raise NoSpace(f"{path}: {error.strerror}") from None
-        if os.fstat(descriptor).st_uid == os.geteuid():
-            os.fchmod(descriptor, 0o660)
-        os.close(descriptor)
+    def close(self) -> None:
+        """Let go of the log."""
+        with self.guard:
+            if self._file != -1:
+                os.close(self._file)
+            self._file, self._seen = -1, (-1, -1, -1)
+
+    # -- the lock ---------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the lock, with the state up to date."""
-        descriptor = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
         try:
-            self._take(descriptor)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()} {_user()}".encode(), 0)
-            self.refresh()
-            yield
+            with self._locked():
+                self._current()
+                self.refresh()
+                yield
         except OSError as error:
-            if error.errno in _FULL:
-                raise NoSpace(f"{self.folder}: {error.strerror}") from None
-            raise Damaged(f"{self.folder}: {error.strerror}") from None
-        finally:
-            os.close(descriptor)
+            if isinstance(error, FileNotFoundError):
+                self._current()  # the folder has another name after a move
+            raise translate(error, self.folder) from None
 
-    def _take(self, descriptor: int) -> None:
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
         until = time.monotonic() + LOCK_SECONDS
-        wait = 0.0005
+        if not self._turn.acquire(timeout=LOCK_SECONDS):
+            raise Busy(f"the store has been locked for {LOCK_SECONDS:g} s by another thread of process {os.getpid()}")
+        try:
+            descriptor = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                self._wait(descriptor, until)
+                yield
+            finally:
+                os.close(descriptor)
+        finally:
+            self._turn.release()
+
+    def _wait(self, descriptor: int, until: float) -> None:
+        pause = 0.0005
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
+                break
             except BlockingIOError:
                 if time.monotonic() > until:
-                    holder = os.pread(descriptor, 100, 0).decode("utf-8", "replace") or "an unknown process"
+                    holder = os.pread(descriptor, _HOLDER_BYTES, 0).decode("utf-8", "replace").strip() or "another process"
                     raise Busy(f"the store has been locked for {LOCK_SECONDS:g} s by {holder}") from None
-                time.sleep(wait)
-                wait = min(wait * 1.5, 0.01)
+                time.sleep(pause)
+                pause = min(pause * 1.5, 0.01)
+        with contextlib.suppress(OSError):  # the name is for people; a full disk must not stop what would still fit
+            os.pwrite(descriptor, f"process {os.getpid()} ({user_name(os.geteuid())})".encode().ljust(_HOLDER_BYTES)[:_HOLDER_BYTES], 0)
+
+    # -- reading ----------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Follow the log: nothing when nothing changed, its tail when it grew, everything when it was compacted."""
-        try:
-            found = os.stat(self.log)
-        except FileNotFoundError:
-            if self._inode != -1 or self.snapshot.exists():
-                self._reload()
-            return
-        if found.st_ino != self._inode:
-            self._reload()
-        elif found.st_size != self._offset:
-            self._follow()
+        with self.guard:
+            try:
+                found = os.stat(self.log)
+                if (found.st_ino, found.st_size, found.st_mtime_ns) == self._seen:
+                    return
+                if self._file == -1 or found.st_ino != self._seen[0] or not self._follow():
+                    self._reload()
+            except FileNotFoundError:
+                self._current()
+                raise Damaged(f"{self.log} is gone", hint="Bring the folder back from a backup; nothing is written meanwhile.") from None
+            except OSError as error:
+                raise translate(error, self.log) from None
 
     def _reload(self) -> None:
-        for _ in range(20):
-            inode = self.log.stat().st_ino if self.log.exists() else -1
-            state = self._read_snapshot()
-            now = self.log.stat().st_ino if self.log.exists() else -1
-            if inode == now:
-                break
-        self.state, self._inode, self._offset = state, inode, 0
-        if inode != -1:
-            self._follow()
+        """The snapshot and the whole log, from a log that was not replaced meanwhile: else the state could be an old one."""
+        while True:
+            file = os.open(self.log, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                state = self._read_snapshot()
+                if os.stat(self.log).st_ino == os.fstat(file).st_ino:
+                    break
+            except BaseException:
+                os.close(file)
+                raise
+            os.close(file)
+        self.close()
+        self._file, self.state, self._offset, self._last = file, state, 0, b""
+        self._follow()
 
     def _read_snapshot(self) -> State:
         try:
-            raw = self.snapshot.read_bytes()
+            return State.from_bytes(self.snapshot.read_bytes())
         except FileNotFoundError:
-            return empty_state()
-        try:
-            state: State = json.loads(raw.decode("utf-8", "surrogatepass"))
-            state["tables"], state["ops"]
-        except (ValueError, KeyError, TypeError):
+            return State()
+        except ValueError:
             raise Damaged(f"{self.snapshot} is not a snapshot of the store") from None
-        return state
 
-    def _follow(self) -> None:
-        with open(self.log, "rb") as file:
-            if os.fstat(file.fileno()).st_ino != self._inode:
-                return
-            file.seek(self._offset)
-            tail = file.read()
-        for line in tail.splitlines(keepends=True):
-            entries = _entries(line) if line.endswith(b"\n") else None
+    def _follow(self) -> bool:
+        """Apply the lines after the last one that was read. False when that one is not there any more.
+
+        A line may be taken back after its fdatasync failed; who had read it already must notice, or it would add at a wrong place.
+        """
+        found = os.fstat(self._file)
+        start = self._offset - len(self._last)
+        raw = _read_from(self._file, start)
+        if not raw.startswith(self._last):
+            return False
+        whole, _, _ = raw[len(self._last) :].rpartition(b"\n")
+        lines = whole.split(b"\n") if whole else []
+        for place, line in enumerate(lines):
+            entries = decode(line)
             if entries is None:
+                if any(decode(later) is not None for later in lines[place + 1 :]):
+                    raise Damaged(f"{self.log}: the line at byte {self._offset} is damaged, and there are whole lines after it")
                 break
-            for entry in entries:
-                apply_entry(self.state, entry)
-            self._offset += len(line)
+            self._applied(line + b"\n", entries, self._offset + len(line) + 1)
+        self._seen = (found.st_ino, found.st_size, found.st_mtime_ns)
+        return True
+
+    def _applied(self, line: bytes, entries: list[Entry], end: int) -> None:
+        for entry in entries:
+            self.state.apply(entry)
+        self._offset = end
+        # Long lines (a load) are not kept: their end tells them apart as well.
+        self._last = line[-200:]
 
     # -- changing ---------------------------------------------------------------------------------------
 
-    def commit(self, entries: list[list[Any]]) -> None:
-        """One line, durable, then in memory. Only under `writing`. A short or failed write is cut off again."""
-        line = _line(entries)
-        descriptor = os.open(self.log, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    def commit(self, entries: list[Entry]) -> None:
+        """One line, durable, then in memory. Only under `writing`. A short or failed write is taken back."""
+        line = encode(entries)
+        start = self._offset
         try:
-            self._own(descriptor)
-            size = os.fstat(descriptor).st_size
-            if size > self._offset:
-                os.ftruncate(descriptor, self._offset)
-            try:
-                if os.pwrite(descriptor, line, self._offset) != len(line):
-                    raise OSError(errno.ENOSPC, "only a part could be written")
-                os.fdatasync(descriptor)
-            except OSError:
-                os.ftruncate(descriptor, self._offset)
-                raise
-        finally:
-            os.close(descriptor)
-        for entry in entries:
-            apply_entry(self.state, entry)
-        self._offset += len(line)
-        if self._offset > COMPACT_BYTES and self._offset > 2 * self._snapshot_size():
-            self.compact()
+            if os.fstat(self._file).st_size > start:
+                os.ftruncate(self._file, start)  # the torn line of a writer that was killed
+            if os.pwrite(self._file, line, start) != len(line):
+                raise OSError(errno.ENOSPC, "only a part could be written", str(self.log))
+            os.fdatasync(self._file)
+        except OSError as error:
+            self._take_back(start, error)
+            raise
+        with self.guard:
+            if self._offset == start:  # else another thread has read it from the file already
+                self._applied(line, entries, start + len(line))
+        self._compact_when_due()
 
-    def _own(self, descriptor: int) -> None:
-        inode = os.fstat(descriptor).st_ino
-        if inode != self._inode:
-            os.fchmod(descriptor, 0o660)
-            self._inode, self._offset = inode, 0
-            self._sync_folder()
+    def _take_back(self, start: int, error: OSError) -> None:
+        try:
+            if os.fstat(self._file).st_size > start:
+                os.ftruncate(self._file, start)
+        except OSError:
+            raise Uncertain(f"{self.log}: {error.strerror}, and it can't be cut back either") from None
+        with self.guard, contextlib.suppress(BackendError, OSError):
+            self._reload()
 
-    def _snapshot_size(self) -> int:
-        return self.snapshot.stat().st_size if self.snapshot.exists() else 0
+    def _compact_when_due(self) -> None:
+        if self._offset <= self._patience:
+            return
+        try:
+            if not self.snapshot.exists() or self._offset > self.snapshot.stat().st_size:
+                self.compact()
+            self._patience = COMPACT_BYTES
+        except OSError:
+            # The change itself is durable. The log goes on growing until there is room for a snapshot again.
+            self._patience = self._offset * 2
 
     def compact(self) -> None:
-        """The state as a new snapshot, then a new log: others see another inode and read anew. Only under `writing`."""
-        self._replace(self.snapshot, json.dumps(self.state, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
-        self._replace(self.log, b"")
-        self._inode, self._offset = self.log.stat().st_ino, 0
+        """The state as a new snapshot, then a new log: others see another inode and read anew. Only under `writing`.
 
-    def _replace(self, path: Path, body: bytes) -> None:
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o660)
-        try:
-            os.fchmod(descriptor, 0o660)
-            place = 0
-            while place < len(body):
-                place += os.write(descriptor, body[place : place + (1 << 24)])
-            os.fsync(descriptor)
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-        self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        Killed between the two, the old log is read over the new snapshot: its entries are known already.
+        """
+        replace_file(self.snapshot, self.state.to_bytes())
+        replace_file(self.log, b"")
+        with self.guard:
+            self.close()
+            self._file = os.open(self.log, os.O_RDWR | os.O_CLOEXEC)
+            found = os.fstat(self._file)
+            self._seen, self._offset, self._last = (found.st_ino, found.st_size, found.st_mtime_ns), 0, b""
 
 
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
+def _read_from(file: int, start: int) -> bytes:
+    parts: list[bytes] = []
+    while part := os.pread(file, 1 << 24, start):
+        parts.append(part)
+        start += len(part)
+    return b"".join(parts)

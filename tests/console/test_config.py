@@ -104,7 +104,7 @@ def test_keys_can_be_rebound_and_clashes_are_refused() -> None:
     keymap = Keymap({"tickets.take": "t,M"})
     found = keymap.lookup(("tickets", "list", "global"), "M")
     assert found is not None and found.id == "tickets.take"
-    with pytest.raises(BadConfig, match="tickets.take"):
+    with pytest.raises(BadConfig, match=r"tickets\.take"):
         Keymap({"tickets.take": "/"})
     with pytest.raises(BadConfig, match="no action"):
         Keymap({"tickets.fly": "x"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from backends.backups.demo import JOBS, DemoBackups
 from backends.backups.model import BackupQuery, Protection, SnapshotQuery
 from backends.contract import Site
@@ -15,7 +17,7 @@ async def test_jobs_snapshots_files_diff() -> None:
     assert {Protection.OK, Protection.LATE, Protection.FAILED, Protection.NEVER, Protection.PARTIAL} <= words
     job = next(row for row in page.items if row.host == "fs01")
     snaps = (await backend.snapshots(SnapshotQuery(job=job.id), 0, 500)).items
-    assert len(snaps) > 60 and all(a.time > b.time for a, b in zip(snaps, snaps[1:], strict=False))
+    assert len(snaps) > 60 and all(a.time > b.time for a, b in itertools.pairwise(snaps))
     root = snaps[0].paths[0].encode()
     listed = await backend.files(snaps[0].id, root)
     assert listed == await backend.files(snaps[0].id, root) and any(entry.kind == "dir" for entry in listed)

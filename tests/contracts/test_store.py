@@ -1,15 +1,11 @@
-"""The record store's contract, on both engines: the same suite, many processes, kills, full disks."""
+"""The record store's contract, on both engines. Faults, kills and many writers: `tests/backends/store`."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
-import random
-import resource
-import signal
-import subprocess
-import sys
-import time
+import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.errors import BackendError, BadConfig, Conflict, NoSpace, NotFound
-from backends.store.contract import All, AnyOf, Not, Order, Store, Test
-from backends.store.opening import ENGINES, move_store, open_store
-
-ROOT = Path(__file__).parent.parent.parent
+from backends.errors import BadConfig, Conflict, Invalid, NotFound
+from backends.store.contract import All, AnyOf, Not, Order, Store, Test, Where
+from backends.store.opening import ENGINES, open_store
+from backends.threads import in_thread
 
 
 @pytest.fixture(params=ENGINES)
@@ -91,22 +86,71 @@ DOCS = [
     {"status": "new", "n": 2, "who": {"name": "100% done_now"}},
     {"status": None, "who": {"name": "C\\d"}, "tags": ["b"]},
 ]
-CASES = [
-    (Test("status", "eq", "open"), {0, 1}), (Test("status", "ne", "open"), {2, 3}), (Test("status", "eq", None), {3}), (Test("n", "eq", None), {3}),
-    (Test("n", "lt", 3), {1, 2}), (Test("n", "ge", 2), {0, 2}), (Test("status", "any", ("new", None)), {2, 3}), (Test("status", "any", ()), set()),
-    (Test("who.name", "has", "BO"), {1}), (Test("who.name", "has", "ÄR"), {0}), (Test("who.name", "has", "0%"), {2}), (Test("who.name", "has", "e_n"), {2}),
-    (Test("who.name", "has", "\\"), {3}), (Test("tags", "member", "b"), {0, 3}), (Not(Test("n", "lt", 3)), {0, 3}), (AnyOf(()), set()), (All(()), {0, 1, 2, 3}),
-    (All((Test("status", "eq", "open"), Not(Test("n", "gt", 2)))), {1}), (AnyOf((Test("n", "eq", 1), Test("tags", "member", "a"))), {0, 1}),
+CASES: list[tuple[Where, set[int]]] = [
+    (Test("status", "eq", "open"), {0, 1}), (Test("status", "ne", "open"), {2, 3}), (Test("status", "eq", None), {3}),
+    (Test("n", "eq", None), {3}), (Test("n", "lt", 3), {1, 2}), (Test("n", "ge", 2), {0, 2}),
+    (Test("status", "any", ("new", None)), {2, 3}), (Test("status", "any", ()), set()),
+    (Not(Test("status", "any", ("new", "open"))), {3}), (Test("who.name", "has", "BO"), {1}),
+    (Test("who.name", "has", "ÄR"), {0}), (Test("who.name", "has", "0%"), {2}), (Test("who.name", "has", "e_n"), {2}),
+    (Test("who.name", "has", "\\"), {3}), (Not(Test("nothing", "has", "x")), {0, 1, 2, 3}), (Test("tags", "member", "b"), {0, 3}),
+    (Test("status", "member", "open"), set()), (Test("who", "member", "bob"), set()), (Not(Test("n", "lt", 3)), {0, 3}),
+    (AnyOf(()), set()), (All(()), {0, 1, 2, 3}), (Not(All(())), set()), (All((Test("status", "eq", "open"), Not(Test("n", "gt", 2)))), {1}),
+    (AnyOf((Test("n", "eq", 1), Test("tags", "member", "a"))), {0, 1}), (Test("status", "gt", 5), set()), (Test("n", "lt", "zzz"), set()),
+    (Test("n", "gt", "a"), set()), (Test("status", "lt", None), set()), (Not(Test("status", "le", "new")), {0, 1, 3}),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("number", range(len(CASES)))
-def test_conditions(store: Store, number: int) -> None:
+@pytest.mark.parametrize("declared", [False, True])
+def test_conditions(store: Store, declared: bool) -> None:
+    if declared:
+        store.index("t", "status,n", "who.name", "tags", "who", "nothing")
     for place, doc in enumerate(DOCS):
         store.insert("t", doc, id=str(place))
-    where, expected = CASES[number]
-    assert {int(record.id) for record in store.select("t", where)} == expected
-    assert store.count("t", where) == len(expected)
+    for where, expected in CASES:
+        assert {int(record.id) for record in store.select("t", where)} == expected, where
+        assert store.count("t", where) == len(expected), where
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from([1.5, -0.25, 2.0, 10**20]),
+    st.sampled_from(["", "a", "A", "b", "ab", "ß", "1", "É"]),
+)  # fmt: skip
+FIELDS = st.sampled_from(["a", "b", "c.d"])
+TESTS = st.one_of(
+    st.builds(Test, FIELDS, st.sampled_from(["eq", "ne", "lt", "le", "gt", "ge"]), VALUES),
+    st.builds(Test, FIELDS, st.just("has"), st.sampled_from(["a", "B", "1", "ß", "é", ""])),
+    st.builds(Test, FIELDS, st.just("any"), st.lists(VALUES, max_size=3).map(tuple)),
+    st.builds(Test, FIELDS, st.just("member"), VALUES),
+)
+WHERES = st.recursive(
+    TESTS, lambda inner: st.one_of(st.builds(Not, inner), st.lists(inner, max_size=3).map(lambda parts: All(tuple(parts))),
+                                   st.lists(inner, max_size=3).map(lambda parts: AnyOf(tuple(parts)))), max_leaves=5,
+)  # fmt: skip
+ANY_DOC = st.fixed_dictionaries(
+    {}, optional={
+        "a": VALUES, "b": st.one_of(VALUES, st.lists(VALUES, max_size=2)), "c": st.one_of(VALUES, st.fixed_dictionaries({"d": VALUES})),
+    }
+)  # fmt: skip
+ORDERS = st.lists(st.builds(Order, FIELDS, st.booleans()), max_size=2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(docs=st.lists(ANY_DOC, max_size=12), where=WHERES, order=ORDERS, declared=st.booleans())
+def test_the_engines_agree(docs: list[dict[str, Any]], where: Where, order: list[Order], declared: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        stores = [open_store(Path(folder) / name, name) for name in ENGINES]
+        seen = []
+        for store in stores:
+            if declared:
+                store.index("t", "a", "b,a")
+            store.load("t", ((str(place), doc) for place, doc in enumerate(docs)))
+            found = store.select("t", where, order)
+            assert [store.position("t", record.id, where, order) for record in found] == list(range(len(found)))
+            assert store.count("t", where) == len(found)
+            assert store.select("t", where, order, offset=1, limit=2) == found[1:3]
+            seen.append([(record.id, record.rev, record.seq, record.doc) for record in found])
+            store.close()
+        assert seen[0] == seen[1]
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -183,98 +227,6 @@ def store_folder(store: Any) -> Path:
     return Path(inside).parent.parent
 
 
-WRITER = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from pathlib import Path
-from backends.store.opening import open_store
-store = open_store(Path(sys.argv[2]))
-for n in range(int(sys.argv[4])):
-    store.insert("t", {"w": sys.argv[3], "n": n}, id=f"{sys.argv[3]}-{n}")
-    if len(sys.argv) > 5:
-        print(n, flush=True)
-"""
-
-
-def _writer(folder: Path, name: str, count: int, talk: bool = False) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-c", WRITER, str(ROOT), str(folder), name, str(count)] + (["talk"] if talk else [])
-    return subprocess.Popen(argv, stdout=subprocess.PIPE if talk else None, text=True)
-
-
-@pytest.mark.slow
-def test_eight_processes_lose_nothing(engine: str, tmp_path: Path) -> None:
-    open_store(tmp_path, engine).close()
-    writers = [_writer(tmp_path, f"w{number}", 250) for number in range(8)]
-    assert [writer.wait(120) for writer in writers] == [0] * 8
-    store = open_store(tmp_path)
-    assert store.count("t") == 2000 and store.seq() == 2000
-    assert len({item.seq for item in store.changes(0, limit=5000)}) == 2000
-
-
-@pytest.mark.slow
-def test_a_kill_at_random_loses_nothing_that_was_said_to_be_written(engine: str, tmp_path: Path) -> None:
-    open_store(tmp_path, engine).close()
-    chance = random.Random(7)
-    for number in range(6):
-        writer = _writer(tmp_path, f"w{number}", 100_000, talk=True)
-        assert writer.stdout is not None
-        said = -1
-        for _ in range(chance.randrange(1, 120)):
-            said = int(writer.stdout.readline())
-        os.kill(writer.pid, signal.SIGKILL)
-        rest = writer.stdout.read().split("\n")
-        said = max([said, *[int(line) for line in rest[:-1] if line]])
-        writer.wait()
-        store = open_store(tmp_path)
-        assert store.get("t", f"w{number}-{said}") is not None
-        assert store.check() == []
-        store.insert("after", {"n": number}, id=str(number))
-        store.close()
-
-
-def test_a_torn_last_line_is_cut_off_at_every_byte(tmp_path: Path) -> None:
-    store: Any = open_store(tmp_path, "tinydb")
-    store.insert("t", {"a": 1}, id="whole")
-    size = store.storage.log.stat().st_size
-    store.insert("t", {"a": "é" * 5}, id="torn")
-    line = store.storage.log.read_bytes()
-    for cut in range(size, len(line)):
-        store.storage.log.write_bytes(line[:cut])
-        again: Any = open_store(tmp_path)
-        assert [record.id for record in again.select("t")] == ["whole"]
-        again.insert("t", {}, id="next")
-        assert {record.id for record in open_store(tmp_path).select("t")} == {"whole", "next"}
-
-
-def test_a_full_disk_refuses_and_keeps_what_was_there(engine: str, tmp_path: Path) -> None:
-    store = open_store(tmp_path, engine)
-    store.insert("t", {"a": 1}, id="x")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, before[1]))
-        with pytest.raises(NoSpace):
-            store.insert("t", {"big": "x" * 500_000}, id="y")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, old)
-    again = open_store(tmp_path)
-    assert [record.id for record in again.select("t")] == ["x"]
-    again.insert("t", {"a": 2}, id="z")
-    assert again.count("t") == 2
-
-
-def test_files_are_shared_with_the_group_whatever_the_umask(engine: str, tmp_path: Path) -> None:
-    old = os.umask(0o077)
-    try:
-        store = open_store(tmp_path, engine)
-        store.load("t", ((str(n), {"n": n}) for n in range(1500)))
-    finally:
-        os.umask(old)
-    files = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
-    assert files and all(path.stat().st_mode & 0o660 == 0o660 for path in files), {path.name: oct(path.stat().st_mode) for path in files}
-
-
 def test_a_newer_store_is_refused(engine: str, tmp_path: Path) -> None:
     open_store(tmp_path, engine).close()
     (tmp_path / "store/meta.json").write_text(json.dumps({"format": 99, "engine": engine}))
@@ -282,60 +234,106 @@ def test_a_newer_store_is_refused(engine: str, tmp_path: Path) -> None:
         open_store(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_an_unreadable_folder_is_a_sentence(engine: str, tmp_path: Path) -> None:
-    tmp_path.chmod(0)
-    try:
-        with pytest.raises(BackendError):
-            open_store(tmp_path / "in", engine)
-    finally:
-        tmp_path.chmod(0o700)
+def test_what_json_has_not_is_refused(store: Store) -> None:
+    for doc in ({"n": float("nan")}, {"n": float("inf")}, {"n": {1, 2}}, {"n": object()}):
+        with pytest.raises(Invalid):
+            store.insert("t", doc)
+    assert store.collections() == {} and store.seq() == 0
 
 
-@pytest.mark.parametrize("to", ENGINES)
-def test_moving_carries_everything_over(to: str, tmp_path: Path) -> None:
-    start = next(name for name in ENGINES if name != to)
-    store = open_store(tmp_path, start)
-    store.insert("t", {"a": 1}, id="x", op_id="op")
-    store.update("t", "x", {"a": 2}, rev=1)
-    store.insert("t", {}, id="gone")
-    store.delete("t", "gone")
-    store.next_number("n", 500)
-    feed = store.changes(0)
-    moved = move_store(tmp_path, to)
-    assert moved.collections == {"t": 1} and moved.backup.exists()
-    new = open_store(tmp_path)
-    assert new.engine == to and new.changes(0) == feed and new.seq() == 4
-    assert new.next_number("n", 1) == 501
-    assert new.insert("t", {"a": 1}, op_id="op").rev == 1 and new.count("t") == 1
-    with pytest.raises(BadConfig, match="already"):
-        move_store(tmp_path, to)
+def test_every_text_comes_back(store: Store) -> None:
+    store.index("t", "text")
+    texts = [
+        "", "a\0b", "half a pair \ud800", "\U0001f600", "\r\n\x85\u2028\x1b[31m", '"; DROP TABLE feed; --', "x" * 100_000, "null", "[1",
+    ]  # fmt: skip
+    for place, text in enumerate(texts):
+        store.insert("t", {"text": text}, id=str(place))
+    assert [record.doc["text"] for record in store.select("t")] == texts
+    for place in range(len(texts)):
+        assert store.position("t", str(place), All(), [Order("text")]) is not None
+    assert {record.id for record in store.select("t", Test("text", "eq", "null"))} == {"7"}
+    assert store.check() == []
 
 
-def test_the_default_engine_says_when_it_is_outgrown(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    assert store.engine == "tinydb" and store.check() == []
-    store.load("t", ((str(n), {"n": n}) for n in range(10_001)))
-    assert "store move --to sqlite" in store.check()[0]
+def test_names_can_not_carry_sql(store: Store) -> None:
+    for name in ("", "T", "a b", "a;b", 'a"b', "1", "x'", "../x"):
+        with pytest.raises(ValueError, match="collection"):
+            store.put(name, "x", {})
+    store.put("t", "x", {})
+    for field in ("", "a'b", 'a"', "a b", "$", "a..b", "a\\"):
+        with pytest.raises(ValueError, match="field"):
+            store.select("t", Test(field, "eq", 1))
 
 
-def test_tinydbs_own_query_language_works(tmp_path: Path) -> None:
-    from tinydb import where
+def test_fields_declared_later_are_filled(store: Store) -> None:
+    store.load("t", ((str(n), {"n": n, "half": n // 2}) for n in range(2500)))
+    store.index("t", "n", "half,n")
+    store.index("t", "n", "half,n")
+    assert store.count("t", Test("half", "eq", 7)) == 2
+    assert [record.id for record in store.select("t", Test("n", "ge", 2498), [Order("n", True)])] == ["2499", "2498"]
+    store.update("t", "3", {"n": 9999}, rev=1)
+    assert store.select("t", order=[Order("n", True)], limit=1)[0].id == "3" and store.count("t", Test("half", "eq", 1)) == 1
 
-    store: Any = open_store(tmp_path, "tinydb")
-    store.insert("t", {"a": 1}, id="x")
-    store.insert("t", {"a": 2}, id="y")
-    assert [row["id"] for row in store.db.table("t").search(where("doc").a == 2)] == ["y"]
+
+def test_loading_replaces_and_counts_the_revisions(store: Store) -> None:
+    store.insert("t", {"n": 0}, id="a")
+    assert store.load("t", [("a", {"n": 1}), ("b", {"n": 1}), ("a", {"n": 2})]) == 3
+    assert store.load("t", []) == 0
+    record = store.get("t", "a")
+    assert record is not None and (record.rev, record.seq, record.doc) == (3, 4, {"n": 2})
+    assert [(item.id, item.seq, item.rev) for item in store.changes(0)] == [("b", 3, 1), ("a", 4, 3)]
 
 
-def test_a_stopped_lock_holder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from backends.store import tinydb_storage
+def test_a_load_that_breaks_off_stores_nothing(store: Store) -> None:
+    store.put("t", "kept", {})
 
-    monkeypatch.setattr(tinydb_storage, "LOCK_SECONDS", 0.2)
-    store: Any = open_store(tmp_path, "tinydb")
-    other: Any = open_store(tmp_path, "tinydb")
-    with store.storage.writing():
-        started = time.monotonic()
-        with pytest.raises(BackendError, match=str(os.getpid())):
-            other.insert("t", {})
-        assert time.monotonic() - started < 3
+    def broken() -> Iterator[tuple[str, dict[str, Any]]]:
+        yield "a", {}
+        raise RuntimeError("the file ends here")
+
+    with pytest.raises(RuntimeError):
+        store.load("t", broken())
+    assert store.collections() == {"t": 1} and store.seq() == 1
+    assert store.put("new", "x", {}).seq == 2
+
+
+def test_a_made_again_record_starts_anew(store: Store) -> None:
+    store.insert("t", {}, id="a")
+    store.delete("t", "a", rev=1)
+    assert store.get("t", "a") is None and store.collections() == {}
+    again = store.insert("t", {}, id="a")
+    assert (again.rev, again.seq) == (1, 3) and [(item.id, item.deleted) for item in store.changes(0)] == [("a", False)]
+
+
+def test_only_so_many_operations_are_remembered(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.store.sqlite.OPS_KEPT", 3)
+    monkeypatch.setattr("backends.store.tinydb_state.OPS_KEPT", 3)
+    first = [store.insert("t", {"n": n}, op_id=f"op{n}") for n in range(5)]
+    assert store.insert("t", {}, op_id="op2") == first[2] and store.insert("t", {}, op_id="op4") == first[4]
+    assert store.insert("t", {}, op_id="op0") != first[0]
+
+
+def test_threads_share_one_store(store: Store) -> None:
+    store.index("t", "n")
+    failed: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for n in range(40):
+                store.insert("t", {"n": n}, id=f"{number}-{n}")
+                store.select("t", Test("n", "lt", 5), [Order("n")], limit=5)
+                assert store.get("t", f"{number}-{n}") is not None
+        except BaseException as error:  # noqa: BLE001 - shown by the test
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failed == [] and store.count("t") == 240 and store.seq() == 240
+
+
+async def test_from_an_event_loop(store: Store) -> None:
+    made = await asyncio.gather(*(in_thread(20, store.insert, "t", {"n": n}) for n in range(20)))
+    assert sorted(record.seq for record in made) == list(range(1, 21))
