@@ -102,12 +102,12 @@ class ConsoleScreen(Screen[None]):
 
     def _header_pieces(self) -> tuple[list[Piece], list[Piece]]:
         desk = self.desk
-        left: list[Piece] = [(" deskside ", "bar-dim"), (desk.config.site_name, "bar")]
+        left: list[Piece] = [(" deskside ", "bar-dim")]
         if self.console.demo:
-            left.append(("  DEMO", "bar-warn"))
-        left.append((f"  {self.console.whoami}", "bar-dim"))
+            left.append((" DEMO ", "bar-warn"))
         if desk.read_only:
-            left.append(("  READ-ONLY", "bar-warn"))
+            left.append((" READ-ONLY ", "bar-warn"))
+        left += [(" " + desk.config.site_name, "bar"), (f"  {self.console.whoami}", "bar-dim")]
         left += [(f"  {warning}", "bar-warn") for warning in self.console.warnings]
         right: list[Piece] = []
         for word, text in self.console.health_words():
