@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from backends.contract import Actor, Change, Health, Outcome, Page, Plan, Site, now, plan_by_verb
@@ -35,6 +36,7 @@ class EmbeddedTickets:
     domain: ClassVar[str] = "tickets"
     adapter: ClassVar[str] = "embedded"
     conflict: ClassVar[ConflictCheck] = "atomic"
+    HALF: ClassVar[Mapping[str, str]] = MappingProxyType({})
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("queues", "list", "names of the queues, the first is the usual one", default=QUEUES),
         Option("categories", "list", "what tickets are about", default=CATEGORIES),

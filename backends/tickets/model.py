@@ -89,10 +89,67 @@ class Event:
     op_id: str = ""
 
 
+LinkKind = Literal["parent", "child", "blocks", "blocked_by", "relates", "duplicates", "duplicated_by", "merged_into", "merged_from"]
+LINK_INVERSE: Mapping[str, str] = {
+    "parent": "child", "child": "parent", "blocks": "blocked_by", "blocked_by": "blocks", "relates": "relates",
+    "duplicates": "duplicated_by", "duplicated_by": "duplicates", "merged_into": "merged_from", "merged_from": "merged_into",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TicketLink:
+    """A tie to another ticket of the same system: "this ticket `kind` that one" (kind "parent": that one is the parent). `to` is its id or a URL."""
+
+    kind: str
+    to: str
+    number: str = ""
+    subject: str = ""
+    status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of a ticket: `id` fetches it, `event` is the seq of the event it came with (0: unknown), `size` in bytes."""
+
+    id: str
+    name: str
+    size: int = 0
+    mime: str = ""
+    sha256: str = ""
+    event: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """Work that was given to a vendor: dates are promises, `returned_at` ends it."""
+
+    vendor: str
+    contact: str = ""
+    reference: str = ""
+    referred_at: datetime | None = None
+    promised_for: datetime | None = None
+    follow_up_on: datetime | None = None
+    returned_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who authorised what: asked of `by`, decided "approved" or "refused" ("" while open), on which document."""
+
+    id: str
+    what: str
+    by: str
+    asked_at: datetime | None = None
+    decision: str = ""
+    document: str = ""
+    at: datetime | None = None
+
+
 EVENT_TYPES = (
     "created", "replied", "noted", "call_logged", "field_changed", "status_changed", "assigned", "taken", "released", "stolen",
     "pending_set", "woke_up", "vendor_referred", "vendor_followed_up", "vendor_returned", "linked", "unlinked", "merged_in",
-    "merged_away", "split", "attached", "time_logged", "approved", "refused", "action_run", "reopened", "closed",
+    "merged_away", "split", "attached", "time_logged", "approval_asked", "approved", "refused", "watched", "checked", "action_run", "alerted",
+    "reopened", "closed",
 )  # fmt: skip
 
 
@@ -125,9 +182,44 @@ class Ticket:
     """Statuses it may go to now."""
     refs: tuple[str, ...] = ()
     """What it is about: `domain:backend:id` of devices, accounts, snapshots."""
+    links: tuple[TicketLink, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    referrals: tuple[Referral, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    priority_reason: str = ""
+    """Why the priority is not what impact and urgency give, or ""."""
+    estimate: int = 0
+    """Minutes."""
+    checklist: tuple[tuple[str, bool], ...] = ()
+    dedupe_key: str = ""
+    """"device:check" of the alert it came from: later alerts are added to it while it is open."""
+    followers: tuple[str, ...] = ()
+    """Logins of colleagues who watch it."""
+    url: str = ""
+    """Its page in the system's own web interface, or ""."""
 
 
 SortKey = Literal["number", "subject", "status", "priority", "queue", "requester", "assignee", "created_at", "updated_at", "due_at"]
+
+
+TermField = Literal[
+    "text", "subject", "queue", "status", "phase", "owner", "team", "requester", "location", "priority", "kind", "category", "tag", "number",
+    "ref", "vendor", "origin", "created", "updated", "due", "pending", "field",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One condition of a query; all terms must hold. `values` are "any of".
+
+    op "is": equal, letter case aside (owner "" = nobody). "has": contains. "before"/"after": a moment as UTC ISO text, for created,
+    updated, due, pending. "none": has no value. For field "field" the first value is the field's name, the others its values.
+    """
+
+    field: TermField
+    op: Literal["is", "has", "before", "after", "none"]
+    values: tuple[str, ...] = ()
+    negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +239,23 @@ class TicketQuery:
     requester: str = ""
     ref: str = ""
     """Only those about this `domain:backend:id`."""
+    terms: tuple[Term, ...] = ()
+    """More conditions, beside the fields above."""
     sort: SortKey = "updated_at"
     descending: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The site's words: queues, statuses with their phase, people who can be assigned."""
+    """The site's words: queues, statuses with their phase, people who can be assigned, teams, names of custom fields."""
 
     queues: tuple[str, ...] = ()
     statuses: Mapping[str, Phase] = field(default_factory=dict)
     agents: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    teams: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    vendors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
