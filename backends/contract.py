@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
+from backends.domains import DOMAINS as DOMAINS
+from backends.domains import Actor as Actor
+from backends.domains import Domain as Domain
 from backends.options import Option
 
-Domain = Literal["tickets", "devices", "backups", "accounts"]
-DOMAINS: tuple[Domain, ...] = ("tickets", "devices", "backups", "accounts")
 T = TypeVar("T", covariant=True)
 
 
@@ -63,15 +64,6 @@ class Ref:
         if not (domain and backend and ident):
             raise ValueError(f"not a reference: {text!r}")
         return cls(domain, backend, ident)
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who acts: the login, the name shown to others, and the role (technician, supervisor, admin)."""
-
-    login: str
-    display: str = ""
-    role: str = "technician"
 
 
 @dataclass(frozen=True, slots=True)

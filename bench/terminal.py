@@ -1,4 +1,4 @@
-"""The console on a real pseudo-terminal, beside an empty Textual app and beside itself with 2,000 tickets, interleaved."""
+"""The console on a real pseudo-terminal, beside an empty Textual app and beside itself with 100 tickets, interleaved."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         runs = {
-            "empty app": ([sys.executable, "-c", EMPTY], "EMPTY-READY"), "2,000 tickets": (_county(home / "small", 2_000, 100), " Tickets"),
+            "empty app": ([sys.executable, "-c", EMPTY], "EMPTY-READY"), "100 tickets": (_county(home / "small", 100, 100), " Tickets"),
             "100,000 tickets": (_county(home / "big", 100_000, 5_000), " Tickets"),
         }  # fmt: skip
         paint: dict[str, list[float]] = {name: [] for name in runs}
@@ -69,12 +69,15 @@ def main() -> None:
                 terminal, took = _start(argv, home, first)
                 paint[name].append(took)
                 terminal.settle(2.0, 10)
+                if argv[0] != sys.executable or "--config" in argv:
+                    terminal.send(":tickets all\r")  # closed ones too: a hundred rows to walk through on the small desk
+                    terminal.settle(1.0, 10)
                 sent[name] = len(terminal.raw)
                 keys[name] += _keys(terminal)
                 memory[name] = _memory(terminal.pid)
                 terminal.close()
-    base, few = "empty app", "2,000 tickets"
-    print(f"{'':16} {'paint ms':>9} {'ratio':>6} {'key ms':>8} {'to empty':>9} {'to 2000':>7} {'start B':>8} {'MiB':>6}   (medians, {os.cpu_count()} cores)")
+    base, few = "empty app", "100 tickets"
+    print(f"{'':16} {'paint ms':>9} {'ratio':>6} {'key ms':>8} {'to empty':>9} {'to 100':>7} {'start B':>8} {'MiB':>6}   (medians, {os.cpu_count()} cores)")
     for name in runs:
         shown, key = statistics.median(paint[name]), statistics.median(keys[name])
         print(

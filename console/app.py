@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.filter import LineFilter
 from textual.screen import Screen
 
-from backends.contract import DOMAINS
+from backends.domains import DOMAINS
 from backends.errors import BackendError
-from backends.tickets.drafts import Drafts
-from console.crash import note_crash
 from console.desk import Desk
 from console.following import Following
 from console.keymap import Keymap
@@ -26,6 +26,9 @@ from screens.global_keys import global_handlers
 from screens.palette import ActionPalette
 from widgets.safe_text import SafeText
 from widgets.themes import fitting_theme, themes
+
+if TYPE_CHECKING:
+    from backends.tickets.drafts import Drafts
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the change feeds. Nothing is drawn when nothing changed."""
@@ -82,6 +85,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.call_after_refresh(self._start)
 
     def _start(self) -> None:
+        gc.freeze()
+        gc.enable()
         self._opening = asyncio.create_task(self._open())
         self.set_interval(LOOK_EVERY, self._tick)
         self.set_interval(SEAT_EVERY, self._touch_seat)
@@ -114,6 +119,13 @@ class ConsoleApp(App[int], inherit_bindings=False):
         live = self.desk.live
         if live is not None:
             live.note_seat(self.desk.actor.login, getattr(self.screen, "seat", "") or "")
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys go to the screen in view, in the order they were typed, before any widget: one place decides what a key means."""
+        screen = self.screen if isinstance(event, events.Key) and not event.is_forwarded and self.screen_stack else None
+        if isinstance(event, events.Key) and isinstance(screen, ConsoleScreen) and screen.takes(event):
+            return
+        await super().on_event(event)
 
     # -- what changes -----------------------------------------------------------------------------------
 
@@ -151,6 +163,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
     @cached_property
     def drafts(self) -> Drafts:
         """Drafts of the person at this console."""
+        from backends.tickets.drafts import Drafts
+
         return Drafts(Path(self.desk.config.data) / "drafts", self.desk.actor.login)
 
     @cached_property
@@ -221,6 +235,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
 
     def crash_note(self, error: BaseException) -> Path | None:
         """A scrubbed trace into the log."""
+        from console.crash import note_crash
+
         return note_crash(error, Path(self.desk.config.data))
 
     def _fatal_error(self) -> None:

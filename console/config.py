@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backends.contract import DOMAINS
+from backends.domains import DOMAINS
 from backends.errors import BadConfig
 
 BIGGEST = 1_000_000

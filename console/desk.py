@@ -9,13 +9,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backends.contract import Actor, Health, Site
 from backends.errors import BackendError, NotFound
-from backends.options import read_options
 from console.config import BackendConfig, Config
 from console.people import Identity
+
+if TYPE_CHECKING:
+    from backends.contract import Actor, Health, Site
 
 OPEN_SECONDS = 10.0
 
@@ -94,6 +95,8 @@ class Desk:
         return Jobs(self.config.data / "jobs", self.config)
 
     def _site(self) -> Site:
+        from backends.contract import Site
+
         return Site(self.config.site_name, self.config.timezone, str(self.config.data), self.store, self.config.demo)
 
     # -- backends ---------------------------------------------------------------------------------------
@@ -151,6 +154,7 @@ class Desk:
 
     def make_backend(self, item: BackendConfig) -> Any:
         """A configured backend, not opened: adapter imported, options checked, secrets resolved, live values handed over."""
+        from backends.options import read_options
         from console.registry import load_adapter
         from console.secrets import resolve
 

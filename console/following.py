@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from backends.contract import DOMAINS
+from backends.domains import DOMAINS
 from backends.errors import BackendError
 from console.desk import Desk
 

@@ -8,7 +8,7 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
-from backends.contract import Actor
+from backends.domains import Actor
 from backends.errors import NotAllowed
 from console.config import Roles
 

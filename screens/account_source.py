@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backends.accounts.model import ACCOUNT_SEVERITY, AccountQuery, AccountRow, AccountState
 from console.ages import age, due
 from screens.sources import Source
 from widgets.columns import Column, Row
 
-ACCOUNT_TONE = {
-    AccountState.OK: "ok", AccountState.LOCKED: "bad", AccountState.DISABLED: "dim", AccountState.EXPIRED: "warn",
-    AccountState.STALE: "warn", AccountState.UNKNOWN: "dim",
-}  # fmt: skip
+if TYPE_CHECKING:
+    from backends.accounts.model import AccountQuery, AccountRow
+
+ACCOUNT_TONE = {"OK": "ok", "LOCKED": "bad", "DISABLED": "dim", "EXPIRED": "warn", "STALE": "warn", "UNKNOWN": "dim"}
 
 
 class AccountSource(Source):
@@ -37,10 +36,14 @@ class AccountSource(Source):
 
     def first_query(self) -> AccountQuery:
         """Everybody, those who need help first."""
+        from backends.accounts.model import AccountQuery
+
         return AccountQuery(sort="severity", descending=True)
 
     def severity(self, item: Any) -> int:
         """By state."""
+        from backends.accounts.model import ACCOUNT_SEVERITY
+
         return ACCOUNT_SEVERITY.get(item.state, 0)
 
     def row(self, item: Any, several: bool) -> Row:

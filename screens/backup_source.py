@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backends.backups.model import PROTECTION_SEVERITY, BackupQuery, BackupRow, Protection, Snapshot, SnapshotQuery
-from backends.contract import now
 from console.ages import age, span, stamp
 from console.desk import Desk
 from console.sizes import size
 from screens.sources import Source
 from widgets.columns import Column, Row
 
+if TYPE_CHECKING:
+    from backends.backups.model import BackupQuery, BackupRow, Snapshot, SnapshotQuery
+
 PROTECTION_TONE = {
-    Protection.OK: "ok", Protection.DUE: "", Protection.LATE: "warn", Protection.FAILED: "bad", Protection.PARTIAL: "warn",
-    Protection.NEVER: "bad", Protection.UNKNOWN: "warn", Protection.SUSPICIOUS: "warn", Protection.CLOCK: "warn",
+    "OK": "ok", "DUE": "", "LATE": "warn", "FAILED": "bad", "PARTIAL": "warn", "NEVER": "bad", "UNKNOWN": "warn", "SUSPICIOUS": "warn",
+    "CLOCK": "warn",
 }  # fmt: skip
 
 
@@ -40,14 +41,20 @@ class BackupSource(Source):
 
     def first_query(self) -> BackupQuery:
         """All jobs."""
+        from backends.backups.model import BackupQuery
+
         return BackupQuery()
 
     def severity(self, item: Any) -> int:
         """By protection."""
+        from backends.backups.model import PROTECTION_SEVERITY
+
         return PROTECTION_SEVERITY.get(item.protection, 0)
 
     def row(self, item: Any, several: bool) -> Row:
         """A job's line: last success against its RPO."""
+        from backends.contract import now
+
         job: BackupRow = item
         moment = now()
         why = f"stale {age(job.at, moment)}: {job.stale}" if job.stale else job.text
@@ -65,6 +72,7 @@ class SnapshotSource(Source):
     domain = "backups"
     title = "Snapshots"
     list_method = "snapshots"
+    first_sort = ("", False)
     sorts = ("time",)
     columns = (
         Column("time", "Taken", 16),
@@ -84,6 +92,8 @@ class SnapshotSource(Source):
 
     def first_query(self) -> SnapshotQuery:
         """Of this job."""
+        from backends.backups.model import SnapshotQuery
+
         return SnapshotQuery(job=self._job)
 
     def backends(self) -> list[Any]:

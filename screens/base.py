@@ -19,6 +19,7 @@ from backends.errors import BackendError
 from console.actions import Action, disabled_reason
 from console.ages import clock
 from console.desk import Desk
+from screens.typeahead import Typeahead
 from widgets.bars import Bar
 from widgets.bottom_line import BottomLine
 from widgets.toned import Piece
@@ -37,6 +38,8 @@ class ConsoleScreen(Screen[None]):
 
     AUTO_FOCUS = ""
     ALLOW_SELECT = False
+    BLANK = True
+    """Nothing is drawn by the screen itself: its widgets cover it."""
     SCOPES: ClassVar[tuple[str, ...]] = ("global",)
     """Scopes of the action registry, the nearest first."""
     LEGEND: ClassVar[tuple[str, ...]] = ("global.help", "global.command", "global.back")
@@ -53,6 +56,8 @@ class ConsoleScreen(Screen[None]):
         self.bottom = BottomLine()
         self.handlers: dict[str, Handler] = {}
         self._flows: set[asyncio.Task[None]] = set()
+        self.ahead = Typeahead(self.press, lambda: self.bottom.asking, lambda: self.bottom.fresh)
+        self.bottom.opened = self.ahead.opened
         self._last_focus: Widget | None = None
 
     @property
@@ -84,6 +89,11 @@ class ConsoleScreen(Screen[None]):
         """Draw the bars once; they follow the minute and the backends' health."""
         self.handlers.update(self.own_handlers())
         self.show_bars()
+        self.call_later(self._stands)
+
+    def _stands(self) -> None:
+        self.ahead.ready = True
+        self.ahead.drain()
 
     def own_handlers(self) -> Mapping[str, Handler]:
         """Action id -> handler."""
@@ -138,16 +148,32 @@ class ConsoleScreen(Screen[None]):
         """Where keys are looked up now; a screen with panes puts the pane's domain first."""
         return self.SCOPES
 
-    def on_key(self, event: events.Key) -> None:
-        """A key that no widget took: look it up and run its action."""
+    def takes(self, event: events.Key) -> bool:
+        """Every key comes here first. False: the widget with the focus is typed into."""
+        if self.ahead.take(event):
+            return True
+        if self.typing() and not self.bottom.asking:
+            return False
+        self.press(event)
+        return True
+
+    def typing(self) -> bool:
+        """A text field has the focus: keys are text, not commands."""
+        return False
+
+    def press(self, event: events.Key) -> None:
+        """A key for what is there now: the open question, a text field, or an action of the registry."""
         if self.bottom.asking:
+            if not (self.bottom.fresh and self.console.in_burst()):
+                self.bottom.on_key(event)
+            return
+        if self.typing():
+            self._forward_event(event)  # private: Textual is pinned
             return
         name = event.character if event.character and event.is_printable and event.character != " " else event.key
         action = self.console.keymap.lookup(self.scopes(), name)
         if action is None:
             return
-        event.stop()
-        event.prevent_default()
         if action.danger and self.console.in_burst():
             self.say(f"{action.label}: not taken from a burst of keys, press it again", "warn")
             return
@@ -164,7 +190,7 @@ class ConsoleScreen(Screen[None]):
         else:
             result = handler()
             if result is not None:
-                self.flow(cast("Coroutine[Any, Any, None]", result))
+                self.ahead.expect(self.flow(cast("Coroutine[Any, Any, None]", result)))
 
     def backend_for(self, action: Action) -> Any:
         """The backend an action of a domain would use: the one under the cursor."""
@@ -178,11 +204,12 @@ class ConsoleScreen(Screen[None]):
 
     # -- flows ------------------------------------------------------------------------------------------
 
-    def flow(self, work: Coroutine[Any, Any, None]) -> None:
+    def flow(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run what waits for answers, off the key path. Its errors are messages."""
         task = asyncio.create_task(self._guarded(work))
         self._flows.add(task)
         task.add_done_callback(self._flows.discard)
+        return task
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:

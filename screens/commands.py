@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from backends.contract import DOMAINS
+from backends.domains import DOMAINS
 from backends.errors import BackendError
-from console.views import views
 from widgets.themes import THEME_NAMES
 
 if TYPE_CHECKING:
@@ -47,6 +46,8 @@ class Commands:
 
     def complete(self, head: str) -> Sequence[str]:
         """Whole words that may stand here."""
+        from console.views import views
+
         words = head.split(" ")
         if len(words) == 1:
             return [word for word in WORDS if word.startswith(words[0])]

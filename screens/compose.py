@@ -69,7 +69,15 @@ class ComposeScreen(ConsoleScreen):
             self._saved = draft
             self.say("Your draft from before is back.", "accent")
         self._area.move_cursor(self._area.document.end)
-        self._area.focus()
+        self.set_focus(self._area)
+
+    def typing(self) -> bool:
+        """Keys are text while no question is open."""
+        if self.bottom.asking:
+            return False
+        if self.focused is not self._area:
+            self.set_focus(self._area)
+        return True
 
     def on_text_area_changed(self) -> None:
         """Save the draft a moment after the last key."""

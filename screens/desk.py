@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.events import Resize
 
-from backends.contract import DOMAINS
-from console.actions import Action
+from backends.domains import DOMAINS
+from console.actions import ACTIONS, Action
 from screens.account_source import AccountSource
 from screens.backup_source import BackupSource
 from screens.base import ConsoleScreen, Handler
@@ -20,12 +21,20 @@ from screens.moves import mark_handlers, move_handlers
 from screens.open_record import open_record
 from screens.pane import Pane
 from screens.ticket_source import TicketSource
-from screens.verbs import Verbs
 from widgets.bars import Tabs
 from widgets.grid import Grid
 
+if TYPE_CHECKING:
+    from screens.verbs import Verbs
+
 WIDE_FROM = (120, 28)
 """Columns and lines from which all four panes are shown at once."""
+
+
+class Panes(Container):
+    """The panes side by side; draws nothing itself."""
+
+    BLANK = True
 
 
 class DeskScreen(ConsoleScreen):
@@ -55,12 +64,11 @@ class DeskScreen(ConsoleScreen):
         sources = (TicketSource, DeviceSource, BackupSource, AccountSource)
         self.panes = [Pane(source(self.desk), id=source.domain) for source in sources]
         yield self.tabs
-        yield Container(*self.panes, id="panes")
+        yield Panes(*self.panes, id="panes")
 
     def own_handlers(self) -> Mapping[str, Handler]:
         """Keys of the desk, of lists, and the verbs on what is under the cursor."""
         lists = ListKeys(self, self.pane)
-        verbs = Verbs(self, self.targets, self.refresh_pane)
         own: dict[str, Handler] = {
             "list.open": self.open_current,
             "list.full": self.toggle_full,
@@ -72,8 +80,25 @@ class DeskScreen(ConsoleScreen):
         own.update({f"global.pane-{number + 1}": self._pane_opener(number) for number in range(4)})
         return {
             **self.console.global_handlers(self), **move_handlers(self.grid), **mark_handlers(self.grid, self.show_pane_head),
-            **lists.handlers(), **verbs.handlers(), **own,
+            **lists.handlers(), **self._verb_handlers(), **own,
         }  # fmt: skip
+
+    @cached_property
+    def verbs(self) -> Verbs:
+        """The verbs on records; imported with the first of them."""
+        from screens.verbs import Verbs
+
+        return Verbs(self, self.targets, self.refresh_pane)
+
+    def _verb_handlers(self) -> dict[str, Handler]:
+        return {action.id: self._verb(action.id) for action in ACTIONS if action.domain}
+
+    def _verb(self, action_id: str) -> Handler:
+        def run() -> Any:
+            handler = self.verbs.handlers().get(action_id)
+            return handler() if handler is not None else self.say("That key works on a record of its own, not in this list.", "warn")
+
+        return run
 
     def _pane_opener(self, number: int) -> Handler:
         return lambda: self.show_pane(number)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backends.contract import now
-from backends.devices.model import SEVERITY, DeviceQuery, DeviceRow, State
 from console.ages import age
 from screens.sources import Source
 from widgets.columns import Column, Row
 
-STATE_TONE = {
-    State.OK: "ok", State.WARN: "warn", State.DOWN: "bad", State.UNKNOWN: "warn", State.PENDING: "dim", State.UNREACHABLE: "dim",
-}  # fmt: skip
+if TYPE_CHECKING:
+    from backends.devices.model import DeviceQuery, DeviceRow
+
+STATE_TONE = {"OK": "ok", "WARN": "warn", "DOWN": "bad", "UNKNOWN": "warn", "PENDING": "dim", "UNREACHABLE": "dim"}
 
 
 class DeviceSource(Source):
@@ -37,14 +36,20 @@ class DeviceSource(Source):
 
     def first_query(self) -> DeviceQuery:
         """All of them, faults on top."""
+        from backends.devices.model import DeviceQuery
+
         return DeviceQuery()
 
     def severity(self, item: Any) -> int:
         """By state."""
+        from backends.devices.model import SEVERITY
+
         return SEVERITY.get(item.state, 0)
 
     def row(self, item: Any, several: bool) -> Row:
         """A device's line: the state word with its age, and why."""
+        from backends.contract import now
+
         device: DeviceRow = item
         moment = now()
         tone = "dim" if device.stale or device.handled else STATE_TONE.get(device.state, "")

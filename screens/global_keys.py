@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING
-
-from screens.commands import Commands
 
 if TYPE_CHECKING:
     from console.app import ConsoleApp
@@ -14,6 +12,11 @@ if TYPE_CHECKING:
 
 def global_handlers(app: ConsoleApp, screen: ConsoleScreen) -> Mapping[str, Handler]:
     """Action id -> handler."""
+
+    def command() -> Awaitable[None]:
+        from screens.commands import Commands
+
+        return Commands(screen).ask()
 
     def back() -> None:
         if len(app.screen_stack) > 1:
@@ -26,7 +29,7 @@ def global_handlers(app: ConsoleApp, screen: ConsoleScreen) -> Mapping[str, Hand
         return lambda: app.show(name, screen)
 
     return {
-        "global.command": lambda: Commands(screen).ask(), "global.help": show("help"), "global.back": back, "global.quit": app.leave,
+        "global.command": command, "global.help": show("help"), "global.back": back, "global.quit": app.leave,
         "global.palette": app.action_command_palette, "global.jobs": show("jobs"), "global.ledger": show("ledger"),
         "global.wall": show("wall"), **{f"global.pane-{number + 1}": pane(number) for number in range(4)},
     }  # fmt: skip

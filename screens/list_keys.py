@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from backends.errors import BackendError
-from console.query_text import read_query
-from console.views import views
 
 if TYPE_CHECKING:
     from screens.base import ConsoleScreen, Handler
@@ -49,6 +47,8 @@ class ListKeys:
 
     def apply(self, pane: Pane, text: str, quiet: bool = False) -> None:
         """Show what matches a filter text; a mistake in it is said unless `quiet`."""
+        from console.query_text import read_query
+
         source = pane.source
         try:
             source.query = read_query(source.domain, text, source.query, self._screen.desk.actor.login)
@@ -73,6 +73,8 @@ class ListKeys:
 
     async def choose_view(self) -> None:
         """A saved view by its digit or letter."""
+        from console.views import views
+
         pane = self._pane()
         found = views(self._screen.desk.config, pane.source.domain, self._screen.desk.actor.login)
         if not found:
@@ -88,6 +90,8 @@ class ListKeys:
 
     def show_view(self, pane: Pane, name: str) -> bool:
         """Show a saved view by its name; False when there is none."""
+        from console.views import views
+
         for view in views(self._screen.desk.config, pane.source.domain, self._screen.desk.actor.login):
             if view.name == name:
                 pane.source.query, pane.source.view = view.query, view.name

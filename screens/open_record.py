@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backends.contract import Ref
-
 if TYPE_CHECKING:
     from screens.base import ConsoleScreen
 
 
 def open_record(screen: ConsoleScreen, reference: str) -> None:
     """Push the view of a ticket, device, account, backup job or snapshot. Screens are imported when they are first used."""
+    from backends.contract import Ref
+
     try:
         ref = Ref.parse(reference)
     except ValueError:

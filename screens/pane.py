@@ -18,6 +18,7 @@ from widgets.window import CHUNK
 class Pane(Vertical):
     """A list with its head. It fetches what its grid asks for and says why there is nothing to see."""
 
+    BLANK = True
     DEFAULT_CSS = "Pane { height: 1fr; width: 1fr; }"
 
     def __init__(self, source: Source, id: str | None = None) -> None:
@@ -42,7 +43,7 @@ class Pane(Vertical):
 
     def start(self) -> None:
         """Read the list from its beginning (a new filter, view or sort, or the backends are open now)."""
-        self.grid.sort = (self.source.query.sort, self.source.query.descending) if hasattr(self.source.query, "sort") else ("", False)
+        self.grid.sort = self.source.order()
         if not self.source.backends():
             self._say_why_empty()
             return

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from backends.contract import Page
 from console.ages import span
 from console.desk import Desk
 from widgets.columns import Column, Row
 
+if TYPE_CHECKING:
+    from backends.contract import Page
+
 
 class Source:
-    """One list. Subclasses name the domain's columns, reading method and row maker."""
+    """One list. Subclasses name the domain's columns, reading method and row maker.
+
+    The domain's records are imported when the first query is made, after the first paint.
+    """
 
     domain: ClassVar[str]
     title: ClassVar[str]
@@ -25,12 +31,23 @@ class Source:
     list_method: ClassVar[str]
     sorts: ClassVar[tuple[str, ...]]
     """Sort keys of the query, in the order `<` and `>` walk through."""
+    first_sort: ClassVar[tuple[str, bool]] = ("severity", True)
+    first_view: ClassVar[str] = ""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.view = ""
-        self.query: Any = self.first_query()
+        self.view = self.first_view
         self.note = ""
+
+    @cached_property
+    def query(self) -> Any:
+        """What is asked for: view, filter and sort."""
+        return self.first_query()
+
+    def order(self) -> tuple[str, bool]:
+        """Key of the sorted column and whether it is descending."""
+        asked = self.__dict__.get("query")
+        return (getattr(asked, "sort", ""), getattr(asked, "descending", False)) if asked is not None else self.first_sort
 
     def first_query(self) -> Any:
         """The query a list starts with."""
@@ -93,6 +110,8 @@ class Source:
     def subtitle(self) -> str:
         """View and filter in words, for the head of the pane."""
         parts = [self.view] if self.view else []
+        if "query" not in self.__dict__:
+            return " ".join(parts)
         if getattr(self.query, "faults", False):
             parts.append("faults only")
         if self.query.text:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backends.contract import now
-from backends.tickets.model import OPEN_PHASES, Phase, TicketQuery, TicketRow
 from console.ages import age, due
 from screens.sources import Source
 from widgets.columns import Column, Row
 
-PHASE_TONE = {Phase.NEW: "accent", Phase.ACTIVE: "", Phase.PAUSED: "dim", Phase.RESOLVED: "ok", Phase.CLOSED: "dim"}
+if TYPE_CHECKING:
+    from backends.tickets.model import TicketQuery, TicketRow
+
+PHASE_TONE = {"new": "accent", "active": "", "paused": "dim", "resolved": "ok", "closed": "dim"}
 PRIORITY_TONE = {1: "bad", 2: "warn", 3: "", 4: "dim"}
 
 
@@ -20,6 +21,8 @@ class TicketSource(Source):
     domain = "tickets"
     title = "Tickets"
     list_method = "tickets"
+    first_sort = ("updated_at", True)
+    first_view = "open"
     sorts = ("updated_at", "priority", "due_at", "created_at", "number", "status", "requester", "assignee", "queue", "subject")
     columns = (
         Column("number", "Ticket", 8),
@@ -38,11 +41,15 @@ class TicketSource(Source):
 
     def first_query(self) -> TicketQuery:
         """Open tickets, the newest change first."""
-        self.view = "open"
+        from backends.tickets.model import OPEN_PHASES, TicketQuery
+
         return TicketQuery(phases=OPEN_PHASES)
 
     def row(self, item: Any, several: bool) -> Row:
         """A ticket's line: overdue in words and colour, priority as P1 to P4."""
+        from backends.contract import now
+        from backends.tickets.model import OPEN_PHASES
+
         ticket: TicketRow = item
         moment = now()
         late = ticket.due_at is not None and ticket.due_at < moment and ticket.phase in OPEN_PHASES

@@ -29,6 +29,8 @@ class _Question:
     keys: dict[str, str] = field(default_factory=dict)
     """Key -> answer, where there is no text to type."""
     live: Callable[[str], None] | None = None
+    fresh: bool = False
+    """Only keys that were pressed after it was shown may answer: it is a confirmation."""
     answer: asyncio.Future[str | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -46,6 +48,8 @@ class BottomLine(Toned, can_focus=True):
         self._message: Line = ()
         self._question: _Question | None = None
         self._waiting: list[_Question] = []
+        self.opened: Callable[[], None] = lambda: None
+        """Called when a question has been opened."""
 
     # -- messages ---------------------------------------------------------------------------------------
 
@@ -61,6 +65,11 @@ class BottomLine(Toned, can_focus=True):
     def asking(self) -> bool:
         """A question is open."""
         return self._question is not None
+
+    @property
+    def fresh(self) -> bool:
+        """The open question is a confirmation."""
+        return self._question is not None and self._question.fresh
 
     # -- questions --------------------------------------------------------------------------------------
 
@@ -87,10 +96,10 @@ class BottomLine(Toned, can_focus=True):
     async def confirm(self, above: Sequence[Line], word: str = "") -> bool:
         """Yes or no, the question in full above: Enter where no `word` is to be typed, else the word."""
         if not word:
-            question = _Question(list(above), "enter does it, esc leaves it", keys={"enter": "yes"})
+            question = _Question(list(above), "enter does it, esc leaves it", keys={"enter": "yes"}, fresh=True)
             return await self._put(question) == "yes"
         while True:
-            typed = await self.ask(f"type {word} to do it, esc leaves it:", above=above)
+            typed = await self._put(_Question(list(above), f"type {word} to do it, esc leaves it:", LineEdit(), fresh=True))
             if typed is None:
                 return False
             if typed.strip() == word:
@@ -110,6 +119,7 @@ class BottomLine(Toned, can_focus=True):
         self.styles.height = 1 + len(self._above())
         self.refresh()
         self.focus()
+        self.opened()
 
     def _above(self) -> list[Line]:
         question = self._question

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import importlib
 import os
 import sys
@@ -96,6 +97,8 @@ def _run(args: argparse.Namespace, out: Any) -> int:
     if args.version:
         print(f"deskside {version()}")
         return 0
+    if args.run is not None or getattr(args, "before_config", None) is not None:
+        gc.enable()
     if getattr(args, "before_config", None) is not None:
         return int(args.before_config(args, out))
     config = load_config(args.config, args.data, read_only=args.read_only)
