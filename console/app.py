@@ -29,6 +29,7 @@ from widgets.themes import fitting_theme, themes
 
 if TYPE_CHECKING:
     from backends.tickets.drafts import Drafts
+    from console.sessions import Session
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the change feeds. Nothing is drawn when nothing changed."""
@@ -54,6 +55,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.keymap = Keymap(desk.config.keys)
         self.command_history: list[str] = []
         self.warnings: list[str] = []
+        self.session: Session | None = None
         self._following = Following(desk)
         self._looking = False
         self._opening: asyncio.Task[None] | None = None
@@ -98,10 +100,33 @@ class ConsoleApp(App[int], inherit_bindings=False):
         try:
             await in_thread(10.0, ensure_collector, self.desk.config)
             await self.desk.open(self._opened)
+            await self._greet()
         except BackendError as error:
             self._tell(error.sentence())
         self._touch_seat()
         self._show_bars()
+
+    async def _greet(self) -> None:
+        """The session's line in the ledger; what was left open before; whether the store is outgrown."""
+        from backends.threads import in_thread
+        from console.sessions import Session, left_open
+
+        if self.session is not None:
+            return
+        self.session = Session(self.desk, "wall" if self.wall_mode else "console")
+        problem = await in_thread(10.0, self.session.begin)
+        if problem:
+            self.warnings.append("LEDGER NOT WRITABLE")
+            self._tell(problem)
+        if self.wall_mode:
+            return
+        open_ = await in_thread(10.0, left_open, self.desk)
+        if open_:
+            self._tell(f"{len(open_)} actions were begun and never ended: what they did is not known. L shows them.")
+        for opened in self.desk.backends("tickets"):
+            if opened.adapter == "embedded" and opened.health is not None and opened.health.word == "warn":
+                self.warnings.append("STORE OUTGROWN")
+                self._tell(opened.health.text)
 
     def _opened(self, domain: str, name: str) -> None:
         """A backend is open, or failed."""

@@ -110,12 +110,23 @@ class Collector:
             now_touched = live.touched()
             if now_touched != touched:
                 touched, quiet_since = now_touched, time.monotonic()
+            await self._carry_off()
             if not self._forever and time.monotonic() - quiet_since > IDLE_SECONDS:
                 self._ended.set()
             round_ += 1
             if round_ % 120 == 0:
                 live.tidy()
             await asyncio.sleep(BEAT_EVERY if round_ > 1 else 1.0)
+
+    async def _carry_off(self) -> None:
+        from backends.threads import in_thread
+
+        try:
+            problem = await in_thread(10.0, self._desk.forwarder.run)
+        except BackendError as error:
+            problem = error.sentence()
+        state: Any = "stale" if problem else "ok"
+        self._desk.live.note_source(SourceState("ledger", "syslog", state, problem, time.time(), time.time(), BEAT_EVERY, 0.0, 1 if problem else 0))
 
     async def _follow(self, item: BackendConfig) -> None:
         """One backend, for ever: open, poll, publish, wait."""

@@ -20,6 +20,7 @@ _KNOWN: dict[str, dict[str, type]] = {
     "site": {"name": str, "timezone": str},
     "console": {"theme": str, "read_only": bool, "driver": str, "mouse": bool, "data": str},
     "store": {"engine": str},
+    "ledger": {"syslog": str},
     "roles": {"admins": list, "supervisors": list, "technicians": list, "default": str},
 }
 
@@ -70,6 +71,8 @@ class Config:
     mouse: bool = True
     roles: Roles = field(default_factory=Roles)
     store_engine: str | None = None
+    syslog: str | None = None
+    """The socket ledger lines are sent to; None: the machine's own, "": none."""
     views: tuple[ViewConfig, ...] = ()
     demo: bool = False
 
@@ -213,7 +216,7 @@ def _build(
         site_name=site.get("name", "deskside"), timezone=site.get("timezone", _local_zone()), data=folder.absolute(), sources=sources,
         backends=backends or embedded_default(), keys=merged.get("keys", {}), theme=console.get("theme", "dark"),
         read_only=read_only or console.get("read_only", False), driver=console.get("driver", "thin"), mouse=console.get("mouse", True),
-        roles=_roles(roles, bool(sources)), store_engine=merged.get("store", {}).get("engine"), views=tuple(merged.get("views", {}).values()),
+        roles=_roles(roles, bool(sources)), store_engine=merged.get("store", {}).get("engine"), syslog=merged.get("ledger", {}).get("syslog"), views=tuple(merged.get("views", {}).values()),
     )  # fmt: skip
 
 

@@ -74,6 +74,13 @@ class Desk:
         return Ledger(self.config.data / "ledger")
 
     @cached_property
+    def forwarder(self) -> Any:
+        """Sends ledger lines to syslog."""
+        from console.forwarding import Forwarder, usual_socket
+
+        return Forwarder(self.ledger, usual_socket() if self.config.syslog is None else self.config.syslog)
+
+    @cached_property
     def links(self) -> Any:
         """Links between records."""
         from console.links import Links

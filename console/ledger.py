@@ -215,9 +215,9 @@ class Ledger:
         return out
 
     def unfinished(self) -> list[dict[str, Any]]:
-        """Intents without a result: what they did is not known."""
+        """Intents among the newest 5,000 records that have no result: what they did is not known."""
         open_: dict[str, dict[str, Any]] = {}
-        for record in reversed(self.read(100_000)):
+        for record in reversed(self.read(5_000)):
             if record["kind"] == "intent":
                 open_[str(record.get("op"))] = record
             elif record["kind"] == "result":

@@ -33,7 +33,10 @@ def start(config: Config, *, wall: bool = False, demo: bool = False) -> int:
     sentence = getattr(app, "crash_sentence", "")
     if sentence:
         print(sentence, file=sys.stderr)
-    leave_now(exits.code if exits.code is not None else 1 if sentence else code if isinstance(code, int) else 0)
+    ended = exits.code if exits.code is not None else 1 if sentence else code if isinstance(code, int) else 0
+    if app.session is not None:
+        app.session.end(ended)
+    leave_now(ended)
     return 0
 
 

@@ -70,7 +70,7 @@ def _front_door(path: Path, name: str) -> bool:
 @pytest.mark.parametrize("path", [path for path in FILES if path.parts[len(ROOT.parts)] in ("screens",)], ids=_name)
 def test_screens_never_import_an_adapter(path: Path) -> None:
     """A screen knows models and contracts only."""
-    allowed = ("contract", "model", "errors", "text", "threads", "options", "buckets", "drafts")
+    allowed = ("contract", "model", "errors", "text", "threads", "options", "buckets", "drafts", "domains")
     for name, _ in _imports(ast.parse(path.read_text())):
         if name.startswith("backends."):
             assert name.split(".")[-1] in allowed, f"{_name(path)} imports {name}"

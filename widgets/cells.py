@@ -10,6 +10,8 @@ import re
 
 from rich.cells import get_character_cell_size
 
+from widgets.sgr import change
+
 Cell = tuple[str, str]
 """Text of the cell ("" behind a wide character) and its SGR parameters ("" for the default)."""
 BLANK: Cell = (" ", "")
@@ -181,7 +183,7 @@ class Cells:
                 out.append(f"\x1b[{y + 1};{x + 1}H")
                 odd = False
             if its != style:
-                out.append(f"\x1b[{'0;' if style and its else ''}{its}m")
+                out.append(change(style, its))
                 style = its
             out.append(text)
             odd = odd or (bool(text) and not text.isascii() and (len(text) > 1 or ord(text) > 0x2FFF or get_character_cell_size(text) != 1))

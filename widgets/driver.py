@@ -3,6 +3,9 @@ because private names are used here: its writer thread, its input decoder).
 
 Textual's writer queues up to thirty frames and then stops the event loop; here `write` only updates the wanted screen, and a thread
 sends the difference whenever the terminal takes it. A slow line skips frames, a stalled one holds nothing but that thread.
+
+The system and sshd buffer megabytes, so "the terminal takes it" says little: each frame ends with a question for the cursor's place,
+and while two of them are unanswered nothing more is sent. What comes next is then the newest frame and not a queue of old ones.
 """
 
 from __future__ import annotations
@@ -24,6 +27,11 @@ from widgets.cells import Cells
 PASTE_LIMIT = 65_536
 BURST_GAP, BURST_KEYS = 0.03, 5
 STOP_SECONDS = 0.5
+ASK = "\x1b[6n"
+IN_FLIGHT = 2
+"""Frames the terminal may not have answered yet."""
+NO_ANSWER = 4.0
+"""Seconds after which a terminal that has never answered is not asked any more, and one that has is sent the next frame anyway."""
 
 
 class ThinWriter(threading.Thread):
@@ -36,6 +44,28 @@ class ThinWriter(threading.Thread):
         self._cells = Cells(*self._size())
         self._waiting = False
         self._stopping = False
+        self._asked = 0
+        self._asked_at = 0.0
+        self._answers = 0
+        self._asks = True
+
+    def answered(self) -> None:
+        """The terminal has shown a frame."""
+        with self._lock:
+            self._answers += 1
+            self._asked = max(0, self._asked - 1)
+            self._lock.notify()
+
+    def _may_send(self) -> bool:
+        """Fewer than two frames are on their way, or waiting for them has become pointless."""
+        if not self._asks or self._asked < IN_FLIGHT or self._stopping:
+            return True
+        if time.monotonic() - self._asked_at < NO_ANSWER:
+            return False
+        if not self._answers:
+            self._asks = False
+        self._asked = IN_FLIGHT - 1
+        return True
 
     def _size(self) -> tuple[int, int]:
         try:
@@ -69,12 +99,16 @@ class ThinWriter(threading.Thread):
         """Send differences until told to stop."""
         while True:
             with self._lock:
-                while not self._waiting and not self._stopping:
-                    self._lock.wait()
+                while not self._stopping and not (self._waiting and self._may_send()):
+                    self._lock.wait(0.5 if self._waiting else None)
                 if not self._waiting:
                     return
                 self._waiting = False
                 data = self._cells.difference()
+                if data and self._asks and not self._stopping:
+                    data += ASK
+                    self._asked += 1
+                    self._asked_at = time.monotonic()
             if data and not self._send(data.encode("utf-8", "replace")):
                 return
 
@@ -120,6 +154,10 @@ class ThinDriver(LinuxDriver):
             at = time.monotonic()
             self._burst = self._burst + 1 if at - self._last_key < BURST_GAP else 0
             self._last_key = at
+        elif isinstance(message, events.CursorPosition):
+            if isinstance(self._writer_thread, ThinWriter):
+                self._writer_thread.answered()
+            return
         elif isinstance(message, events.Paste) and len(message.text) > PASTE_LIMIT:
             self.paste_cut = True
             message = events.Paste(message.text[:PASTE_LIMIT])
