@@ -6,6 +6,7 @@ Making one costs nothing; each part is opened when it is first used. Never impor
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -173,6 +174,12 @@ class Desk:
         backend = adapter(item.name, options, self._site())
         if not self.poll_directly and hasattr(backend, "use_live"):
             backend.use_live(self.live)
+        chaos = os.environ.get("DESKSIDE_CHAOS", "")
+        if chaos:
+            from backends.faulty import Chaos, faulty
+
+            found = Chaos.read(chaos)
+            return faulty(backend, found) if found is not None else backend
         return backend
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ from backends.backups import restic_json
 from backends.backups.listing import page_of_jobs, page_of_snapshots
 from backends.backups.model import BackupQuery, BackupRow, Diff, Entry, Found, Protection, Repository, Snapshot, SnapshotQuery
 from backends.backups.protection import protection
+from backends.backups.restic_tree import UNKNOWN, tree_entries
 from backends.backups.tool import Ran, find_program, run_program
 from backends.contract import Health, Page, Site, now
 from backends.errors import AuthFailed, BackendError, Damaged, Invalid, NotFound, Unreachable
@@ -235,18 +236,28 @@ class Restic:
         if key in self._directories:
             self._directories.move_to_end(key)
             return self._directories[key]
-        ran = await self._run("ls", "--json", "--no-lock", full, "--", key[1])
-        listed = restic_json.entries(ran.out, key[1])
-        if (
-            not listed
-            and not any(item.get("struct_type") == "node" or item.get("message_type") == "node" for item in restic_json.objects(ran.out))
-            and key[1] != b"/"
-        ):
-            raise NotFound(f"{clean(path.decode('utf-8', 'replace'))} is not in the snapshot")
+        listed = await self._listed(full, key[1])
         self._directories[key] = listed
         while len(self._directories) > DIRECTORIES:
             self._directories.popitem(last=False)
         return listed
+
+    async def _listed(self, full: str, path: bytes) -> list[Entry]:
+        if not _is_text(path):
+            return await self._exact(full, path)
+        ran = await self._run("ls", "--json", "--no-lock", full, "--", path)
+        listed = restic_json.entries(ran.out, path)
+        if any(UNKNOWN in entry.path for entry in listed):
+            return await self._exact(full, path)
+        if not listed and path != b"/" and not any("node" in (item.get("struct_type"), item.get("message_type")) for item in restic_json.objects(ran.out)):
+            raise NotFound(f"{clean(path.decode('utf-8', 'replace'))} is not in the snapshot")
+        return listed
+
+    async def _exact(self, full: str, path: bytes) -> list[Entry]:
+        async def read(*words: str) -> bytes:
+            return (await self._run(words[0], "--no-lock", *words[1:])).out
+
+        return await tree_entries(read, full, path)
 
     async def find(self, pattern: str, snapshot: str = "") -> Sequence[Found]:
         """A shell pattern through one or all snapshots."""
@@ -258,6 +269,13 @@ class Restic:
         first, second = await self.snapshot(old), await self.snapshot(new)
         words = ["diff", "--no-lock", *(["--json"] if (self._version or OLDEST) >= (0, 15) else []), first.id, second.id]
         return restic_json.diff((await self._run(*words)).out)
+
+
+def _is_text(path: bytes) -> bool:
+    try:
+        return "\ufffd" not in path.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
 
 
 def _job(snapshot: Snapshot) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -89,7 +89,11 @@ def entries(raw: bytes, path: bytes) -> list[Entry]:
 
 
 def _entry(item: dict[str, Any]) -> Entry:
-    raw = str(item.get("path", "")).encode("utf-8", "surrogateescape")
+    return entry_of(item, str(item.get("path", "")).encode("utf-8", "surrogateescape"))
+
+
+def entry_of(item: Mapping[str, Any], raw: bytes) -> Entry:
+    """A node of the tool's JSON as an entry; `raw` is its exact path."""
     mode = int(item.get("mode") or 0)
     special = (0o4000 if mode & 1 << 23 else 0) | (0o2000 if mode & 1 << 22 else 0) | (0o1000 if mode & 1 << 20 else 0)
     return Entry(

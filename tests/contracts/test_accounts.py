@@ -18,6 +18,7 @@ from backends.accounts.people_demo import groups, people
 from backends.accounts.posix import PosixAccounts
 from backends.contract import Actor, Backend, Change, Site, Writes
 from backends.errors import Conflict, Invalid, NotFound, Refused, Unsupported
+from backends.faulty import Chaos, faulty
 from backends.options import read_options
 from backends.polling import Polled, Polls
 from backends.store.opening import open_store
@@ -39,14 +40,14 @@ def embedded(folder: Path, engine: str) -> Any:
     return EmbeddedAccounts("dir", read_options(EmbeddedAccounts.OPTIONS, {}), Site(timezone="America/Denver", store=store))
 
 
-@pytest.fixture(params=["posix", "tinydb", "sqlite"])
+@pytest.fixture(params=["posix", "tinydb", "sqlite", "faulty"])
 async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
     """Each adapter, opened."""
     if request.param == "posix" and struct.calcsize("l") != 8:
         pytest.skip("the records are those of x86-64")
-    found = posix(tmp_path) if request.param == "posix" else embedded(tmp_path, request.param)
+    found = posix(tmp_path) if request.param == "posix" else embedded(tmp_path, request.param.replace("faulty", "sqlite"))
     await found.open()
-    yield found
+    yield faulty(found, Chaos(1, 0.0)) if request.param == "faulty" else found
     await found.close()
 
 
@@ -145,9 +146,9 @@ async def test_groups_and_members_agree(backend: Any) -> None:
 @pytest.fixture(params=["tinydb", "sqlite"])
 async def directory(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
     """The adapter that writes."""
-    found = embedded(tmp_path, request.param)
+    found = embedded(tmp_path, request.param.replace("faulty", "sqlite"))
     await found.open()
-    yield found
+    yield faulty(found, Chaos(1, 0.0)) if request.param == "faulty" else found
     await found.close()
 
 

@@ -16,19 +16,20 @@ from backends.devices.local import LocalMachine
 from backends.devices.model import SEVERITY, DeviceQuery, State
 from backends.devices.thresholds import Limits, Standing
 from backends.errors import BackendError, NotFound
+from backends.faulty import Chaos, faulty
 from backends.options import read_options
 from backends.store.opening import open_store
 
 ANA = Actor("ana")
 
 
-@pytest.fixture(params=["local", "demo"])
+@pytest.fixture(params=["local", "demo", "faulty"])
 async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
     store = open_store(tmp_path)
     adapter: Any = LocalMachine if request.param == "local" else DemoFleet
     opened = adapter("x", read_options(adapter.OPTIONS, {}), Site(store=store))
     await opened.open()
-    yield opened
+    yield faulty(opened, Chaos(1, 0.0)) if request.param == "faulty" else opened
     store.close()
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from backends.contract import Actor, Change, Outcome, Site, Writes, now
 from backends.errors import BackendError, Conflict, Invalid, NotFound, Refused, Unsupported
+from backends.faulty import Chaos, faulty
 from backends.options import read_options
 from backends.store.opening import ENGINES, open_store
 from backends.tickets.appending import EVENTS, TICKETS
@@ -224,3 +225,15 @@ class TestEmbedded(TicketContract):
         with pytest.raises(BackendError) as caught:
             await do(backend, "create", **values)
         assert isinstance(caught.value, Invalid) and caught.value.fields
+
+
+class TestBehindFaulty(TicketContract):
+    """The wrapper changes nothing while nothing goes wrong."""
+
+    @pytest.fixture
+    async def backend(self, tmp_path: Path) -> AsyncIterator[Any]:
+        store = open_store(tmp_path, "sqlite")
+        opened = EmbeddedTickets("desk", read_options(EmbeddedTickets.OPTIONS, {}), Site(store=store))
+        await opened.open()
+        yield faulty(opened, Chaos(1, 0.0))
+        store.close()
