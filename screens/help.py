@@ -8,7 +8,7 @@ from console.actions import disabled_reason
 from screens.base import ConsoleScreen
 from screens.paper import PaperScreen
 from widgets.toned import Line, fit
-from widgets.wrap import heading, prose
+from widgets.wrap import heading, prose, wrap
 
 _SCOPES = {
     "global": "Everywhere",
@@ -40,13 +40,9 @@ class HelpScreen(PaperScreen):
                 keys = "  ".join(self.console.keymap.keys(action.id)) or "-"
                 reason = disabled_reason(action, self.desk, self._of.backend_for(action))
                 tone = "dim" if reason else ""
-                out.append(
-                    (
-                        (" " + fit(keys, 16), "dim" if reason else "key"),
-                        (fit(action.label, 18) + " ", tone),
-                        (reason or action.help, "warn" if reason else "dim"),
-                    )
-                )
+                words = wrap(reason or action.help, max(12, width - 37))
+                out.append(((" " + fit(keys, 16), "dim" if reason else "key"), (fit(action.label, 18) + " ", tone), (words[0], "warn" if reason else "dim")))
+                out += [((" " * 36 + line, "warn" if reason else "dim"),) for line in words[1:]]
         out += heading("Command line", width, "press :")
         out += prose(
             "tickets, devices, backups, accounts, jobs, ledger, wall, view NAME, open REF, ticket NUMBER, user LOGIN, dev NAME, link REF, "

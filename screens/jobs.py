@@ -10,7 +10,7 @@ from backends.threads import in_thread
 from screens.base import Handler
 from screens.paper import PaperScreen
 from widgets.toned import Line, fit
-from widgets.wrap import heading
+from widgets.wrap import heading, prose
 
 _TONE = {"running": "accent", "done": "ok", "failed": "bad", "interrupted": "bad", "cancelled": "warn"}
 EVERY = 1.0
@@ -43,7 +43,7 @@ class JobsScreen(PaperScreen):
     def build(self, width: int) -> Sequence[Line]:
         """Two lines a job."""
         if not self.jobs:
-            return [(), (("  No jobs yet. n starts one: probing all backends, verifying the ledger, exporting tickets.", "dim"),)]
+            return [(), *prose("No jobs yet. n starts one: probing all backends, verifying the ledger, exporting tickets.", width, "dim", "  ")]
         out: list[Line] = heading("Jobs", width, f"{len(self.jobs)}")
         for job in self.jobs:
             share = f"{job.done}/{job.total}" if job.total else ""

@@ -11,7 +11,8 @@ from backends.backups.model import BackupQuery, BackupRow, Snapshot
 from backends.contract import Ref
 from backends.devices.model import Device, DeviceQuery
 from backends.errors import BackendError
-from backends.tickets.model import Ticket, TicketQuery
+from backends.threads import in_thread
+from backends.tickets.model import OPEN_PHASES, Ticket, TicketQuery
 from console.desk import Desk
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ async def jumps(desk: Desk, ref: Ref, record: Any) -> list[Jump]:
     refs: dict[str, None] = {}
     for found in _own_refs(record):
         refs[found] = None
-    for linked in desk.links.of(str(ref)):
+    for linked in await in_thread(5.0, lambda: desk.links.of(str(ref))):
         refs[str(linked)] = None
     suggested = await _suggested(desk, ref, record)
     for reference in suggested:
@@ -88,9 +89,11 @@ async def _backups(desk: Desk, host: str) -> list[str]:
 
 
 async def _tickets(desk: Desk, ref: str, login: str) -> list[str]:
-    rows = await _first(desk, "tickets", "tickets", TicketQuery(ref=ref), 8)
-    if login:
-        rows += await _first(desk, "tickets", "tickets", TicketQuery(requester=login), 8)
+    rows = []
+    for phases in (OPEN_PHASES, ()):  # what is open comes first
+        rows += await _first(desk, "tickets", "tickets", TicketQuery(ref=ref, phases=phases), 8)
+        if login:
+            rows += await _first(desk, "tickets", "tickets", TicketQuery(requester=login, phases=phases), 8)
     return list(dict.fromkeys(f"tickets:{row.backend}:{row.id}" for row in rows))
 
 

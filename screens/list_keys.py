@@ -61,10 +61,11 @@ class ListKeys:
     def clear(self) -> None:
         """Esc on a list: the filter goes, then the marks."""
         pane = self._pane()
-        if pane.source.query.text or getattr(pane.source.query, "faults", False):
+        flag = "faults" if hasattr(pane.source.query, "faults") else "overdue"
+        if pane.source.query.text or getattr(pane.source.query, flag, False):
             self.apply(pane, "", quiet=False)
-            if hasattr(pane.source.query, "faults"):
-                pane.source.change(faults=False)
+            if hasattr(pane.source.query, flag):
+                pane.source.change(**{flag: False})
                 pane.start()
         elif pane.grid.marks:
             pane.grid.unmark()

@@ -90,6 +90,8 @@ class RecordScreen(ConsoleScreen):
     async def _read_guarded(self) -> None:
         try:
             await self.read()
+            if self.is_attached:
+                self._show()
             self.links = await self._linked()
         except BackendError as error:
             if self.record is None:
@@ -104,8 +106,11 @@ class RecordScreen(ConsoleScreen):
                 self.fail(error)
             return
         if self.is_attached:
-            self.trail.show([(f" {self.TRAIL} › {self.label()}", "bar-dim")])
-            self.view.show(self.build)
+            self._show()
+
+    def _show(self) -> None:
+        self.trail.show([(f" {self.TRAIL} › {self.label()}", "bar-dim")])
+        self.view.show(self.build)
 
     async def _linked(self) -> tuple[str, ...]:
         from screens.jumps import jumps

@@ -114,6 +114,8 @@ class Source:
             return " ".join(parts)
         if getattr(self.query, "faults", False):
             parts.append("faults only")
+        if getattr(self.query, "overdue", False) and self.view != "overdue":
+            parts.append("overdue only")
         if self.query.text:
             parts.append(("!" if self.query.inverse else "/") + self.query.text)
         return " ".join(parts)

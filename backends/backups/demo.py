@@ -163,7 +163,7 @@ class DemoBackups:
             if depth == 0
             else [str(2022 + n) for n in range(5)]
             if depth == 1
-            else [f"{word}s" for word in _WORDS[: draw % 6]]
+            else [word if word.endswith("s") else word.removesuffix("y") + "ies" if word.endswith("y") else word + "s" for word in _WORDS[: draw % 6]]
             if depth == 2
             else []
         )
