@@ -8,6 +8,7 @@ from bench import store, terminal
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or ["store", "terminal"]
-    for name, part in (("store", store), ("terminal", terminal)):
-        if name in wanted:
-            part.main()
+    if "store" in wanted:
+        store.main([])
+    if "terminal" in wanted:
+        terminal.main()

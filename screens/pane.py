@@ -122,13 +122,13 @@ class Pane(Vertical):
         self.head.show(left, right)
 
     def _say_no_match(self) -> None:
-        what = self.source.subtitle()
-        if self.source.query.text or getattr(self.source.query, "faults", False) or what:
-            self.grid.say_empty(
-                f"No {self.source.title.lower()} match {what!r}." if what else "Nothing here.", "esc clears the filter, v chooses a view."
-            )
+        query, title, make = self.source.query, self.source.title.lower(), "n makes one, " if self.source.domain == "tickets" else ""
+        if query.text or getattr(query, "faults", False) or getattr(query, "overdue", False):
+            self.grid.say_empty(f"No {title} match {self.source.subtitle()!r}.", "esc clears the filter, v chooses a view.")
+        elif self.source.view:
+            self.grid.say_empty(f"No {title} in the view {self.source.view!r}.", f"{make}v chooses another view.")
         else:
-            self.grid.say_empty(f"No {self.source.title.lower()} yet.")
+            self.grid.say_empty(f"No {title} yet.")
 
     def _say_why_empty(self) -> None:
         opened = self.source.desk.backends(self.source.domain)

@@ -17,6 +17,7 @@ from textual.strip import Strip
 from widgets.columns import Column, Fitted, Row, fit_columns
 from widgets.toned import Toned, fit, tone_styles
 from widgets.window import CHUNK, Window
+from widgets.wrap import wrap
 
 
 class Grid(Toned, can_focus=True):
@@ -242,7 +243,7 @@ class Grid(Toned, can_focus=True):
             return Strip([Segment(self._heads(), base + tones["head"])]).adjust_cell_length(width, base)
         index = self.top + y - 1
         if self.window.total == 0:
-            lines = self.empty
+            lines = [part for line in self.empty for part in wrap(line, max(8, width - 3))]
             text = lines[y - 2] if 0 <= y - 2 < len(lines) else ""
             return Strip([Segment("  " + fit(text, max(0, width - 2)), base + tones["dim"])]).adjust_cell_length(width, base)
         row = self.window.row(index)

@@ -62,5 +62,7 @@ async def move_to(desk: Desk, args: argparse.Namespace, out: Output) -> int:
         desk.ledger.append("result", **entry, outcome="refused", text=error.text)
         raise
     desk.ledger.append("result", **entry, outcome="done")
+    if desk.config.store_engine not in (None, moved.engine):
+        out.say(f'now change [store] engine to "{moved.engine}" in {desk.config.source}: it still says "{desk.config.store_engine}"')
     out.record("moved", {"engine": moved.engine, "collections": moved.collections, "old_files": str(moved.backup)})
     return 0

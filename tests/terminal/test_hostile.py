@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -115,3 +117,82 @@ def test_a_paste_bomb_does_nothing(tmp_path: Path) -> None:
         assert terminal.exit_code(10) == 0
     finally:
         terminal.close()
+
+
+def _texts() -> list[str]:
+    return [text.encode("utf-8", "replace").decode() for text, _ in P.values()]
+
+
+def _poison_accounts(data: Path) -> None:
+    from backends.accounts.embedded_docs import ACCOUNTS
+    from backends.accounts.people_demo import people
+
+    store = open_store(data, "sqlite")
+    staff = people(11, len(P))
+    for person, text in zip(staff, _texts(), strict=True):
+        person |= {name: f"Q{text}" for name in ("name", "mail", "phone", "title", "room", "department") if name in person}
+    store.load(ACCOUNTS, [(person["id"], person) for person in staff])
+    store.close()
+
+
+def _poison_backups(place: Path) -> None:
+    environment_ = {**environment(place), "RESTIC_PASSWORD": "p", "RESTIC_CACHE_DIR": str(place / "cache")}
+    tree = place / "tree"
+    tree.mkdir()
+    for number, text in enumerate(_texts()):
+        name = text.replace("/", "_").replace("\0", "_").encode()[:200] or b"x"
+        (Path(os.fsdecode(os.fsencode(tree) + b"/%d" % number + name))).write_bytes(b"x")
+    (place / "p").write_text("p")
+    (place / "p").chmod(0o600)
+    for words in (["init"], ["backup", str(tree), "--host", "fs\x1b]0;PWNED\x07", "--tag", "A\x1bcB"], ["backup", str(tree), "--host", "fs\x1b]0;PWNED\x07"]):
+        subprocess.run(["restic", "-q", "-r", str(place / "repo"), *words], env=environment_, check=True, capture_output=True, timeout=60)
+
+
+def _poison_devices(data: Path) -> None:
+    import platform
+    import time
+
+    from backends.polling import Polled
+    from console.live import Live
+
+    live, at = Live(data / "live.sqlite"), time.time() + 3600
+    checks = [{"name": f"C{text}", "state": "DOWN", "text": text, "since": at, "hard": True, "attempt": 1} for text in _texts()]
+    value = {"checks": checks, "metrics": [{"name": "cpu", "value": 1.0, "unit": "%", "warn": None, "crit": None}], "facts": [[text, text, text] for text in _texts()],
+             "events": [{"at": at, "check": text, "before": "OK", "after": "DOWN", "text": text} for text in _texts()], "at": at}  # fmt: skip
+    live.publish_poll("devices", "here", [Polled(platform.node() or "here", value, {}, at=at)], source="collector")
+
+
+@pytest.mark.skipif(shutil.which("restic") is None, reason="LEFT OUT: restic is not installed")
+async def test_accounts_backups_and_devices(tmp_path: Path) -> None:
+    data = tmp_path / "d"
+    _poison_accounts(data)
+    _poison_backups(tmp_path)
+    _poison_devices(data)
+    config = tmp_path / "c.toml"
+    config.write_text(
+        '[tickets.desk]\nadapter = "embedded"\n[accounts.dir]\nadapter = "embedded"\n[devices.here]\nadapter = "local"\n[backups.vault]\nadapter = "restic"\n'
+        f'repository = "{tmp_path}/repo"\npassword = "file:{tmp_path}/p"\n'
+    )
+    terminal = Terminal([*DESKSIDE, "--config", str(config), "--data", str(data)], environment(tmp_path), 120, 40)
+    try:
+        terminal.wait_for(f"Accounts {len(P)}")
+        terminal.wait_for("Backups 1", timeout=30)
+        for keys in ("2", "\r", "GgG", "\x1b", "3", "\r", "\r", "\r", "\r", "\r", "G", "g", "\x1b", "\x1b", "d", "G", "\x1b", "\x1b", "\x1b", "4", "f", "G", "g"):
+            terminal.send(keys)
+            terminal.settle(0.5)
+        for _ in range(len(P)):
+            terminal.send("\r")
+            terminal.settle(0.15)
+            terminal.send("\x1b")
+            terminal.settle(0.15)
+            terminal.send("j")
+        terminal.settle()
+        _check(bytes(terminal.raw), "the console")
+        terminal.send("q")
+        assert terminal.exit_code() == 0, terminal.text()
+    finally:
+        terminal.close()
+    for words in (["accounts", "list", "--limit", "99"], ["devices", "show", "here"], ["backups", "list"], ["backups", "snapshots"]):
+        done = subprocess.run([*DESKSIDE, "--config", str(config), "--data", str(data), *words], env=environment(tmp_path), capture_output=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        _check(done.stdout + done.stderr, " ".join(words))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -93,3 +94,35 @@ def test_no_terminal_is_a_sentence_and_two(tmp_path: Path) -> None:
 
     done = subprocess.run(DESKSIDE, env=environment(tmp_path), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
     assert done.returncode == 2 and "no terminal" in done.stderr
+
+
+CRASH = """
+import sys
+sys.path.insert(0, {root!r})
+import screens.help
+def build(self, width):
+    password = "hunter2-in-a-local"
+    raise RuntimeError("broken on purpose, token=hunter2-in-a-message")
+screens.help.HelpScreen.build = build
+from console.__main__ import main
+raise SystemExit(main())
+"""
+
+
+def test_a_crash_says_one_line_and_shows_no_variables(console: Console, tmp_path: Path) -> None:
+    from tests.terminal.conftest import ROOT
+
+    script = tmp_path / "crash.py"
+    script.write_text(CRASH.format(root=str(ROOT)))
+    terminal = Terminal([sys.executable, str(script), "--data", str(tmp_path / "d")], environment(tmp_path), 120, 40)
+    try:
+        terminal.wait_for("Tickets")
+        terminal.settle()
+        terminal.send("?")
+        assert terminal.exit_code(5) == 1
+        terminal.read(0.2)
+        assert "ended by itself (RuntimeError)" in terminal.text() and "hunter2" not in bytes(terminal.raw).decode("utf-8", "replace")
+        log = (tmp_path / "d/crash.log").read_text()
+        assert "broken on purpose" in log and "hunter2" not in log
+    finally:
+        terminal.close()
