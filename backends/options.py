@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from backends.errors import BadConfig
 
-Kind = Literal["text", "int", "float", "bool", "duration", "path", "list", "secret"]
+Kind = Literal["text", "int", "float", "bool", "duration", "path", "list", "table", "secret"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "float": (int, float),
     "bool": (bool,),
     "list": (list, tuple),
+    "table": (dict,),
 }
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from backends.errors import Busy, Conflict, NotFound
 from backends.store.contract import All, Order, Record, Store, Test
-from backends.tickets.events import event_id, fold
+from backends.tickets.events import USUAL, event_id, fold
+from backends.tickets.promise import Promise
 
 TICKETS, EVENTS = "tickets", "events"
 TRIES = 20
@@ -18,20 +19,20 @@ Guard = Callable[[Mapping[str, Any]], None]
 """Raises Conflict when the ticket as it is now does not allow the event any more."""
 
 
-def caught_up(store: Store, ident: str) -> Record:
+def caught_up(store: Store, ident: str, promise: Promise = USUAL) -> Record:
     """The ticket with all its events folded in. NotFound."""
     record = store.get(TICKETS, ident)
     if record is None:
         first = store.get(EVENTS, event_id(ident, 1))
         if first is None:
             raise NotFound(f"ticket {ident}")
-        record = store.put(TICKETS, ident, fold(None, first.doc))
+        record = store.put(TICKETS, ident, fold(None, first.doc, promise))
     while True:
         event = store.get(EVENTS, event_id(ident, int(record.doc.get("events", 1)) + 1))
         if event is None:
             return record
         try:
-            record = store.update(TICKETS, ident, fold(record.doc, event.doc), rev=record.rev)
+            record = store.update(TICKETS, ident, fold(record.doc, event.doc, promise), rev=record.rev)
         except Conflict:
             again = store.get(TICKETS, ident)
             if again is None:
@@ -39,10 +40,10 @@ def caught_up(store: Store, ident: str) -> Record:
             record = again
 
 
-def append(store: Store, ident: str, event: Mapping[str, Any], op_id: str, guard: Guard) -> tuple[Record, str]:
+def append(store: Store, ident: str, event: Mapping[str, Any], op_id: str, guard: Guard, promise: Promise = USUAL) -> tuple[Record, str]:
     """One event onto a ticket; (the ticket after it, the event's key). `guard` is asked again each time somebody was faster."""
     for _ in range(TRIES):
-        record = caught_up(store, ident)
+        record = caught_up(store, ident, promise)
         known = _done(store, ident, op_id)
         if known is not None:
             return record, known
@@ -54,7 +55,7 @@ def append(store: Store, ident: str, event: Mapping[str, Any], op_id: str, guard
             written = store.insert(EVENTS, stored, id=event_id(ident, seq), op_id=op_id)
         except Conflict:
             continue
-        return caught_up(store, ident), written.id
+        return caught_up(store, ident, promise), written.id
     raise Busy(f"ticket {ident} is changed by others all the time", hint="Try again in a moment.")
 
 

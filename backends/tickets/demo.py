@@ -12,7 +12,7 @@ from backends.tickets.demo_words import APPS, CALLS, FIRST_ANSWERS, QUEUE_WEIGHT
 from backends.tickets.events import fold, iso
 from backends.tickets.model import Phase
 from backends.tickets.numbers import FIRST
-from backends.tickets.workflow import Targets, priority_of
+from backends.tickets.workflow import priority_of
 
 DAYS = 3 * 365
 _MONTHS = (1.05, 0.95, 1.0, 1.05, 0.95, 0.9, 0.8, 1.35, 1.15, 1.05, 0.9, 0.7)
@@ -57,7 +57,6 @@ class _Maker:
         from backends.accounts.people_demo import agents
 
         self._agents = agents([dict(person) for person in people]) or [str(person["login"]) for person in self._people[:6]]
-        self._targets = Targets()
         self._queues, self._weights = list(QUEUE_WEIGHTS), list(QUEUE_WEIGHTS.values())
 
     def make(self, number: int, at: datetime) -> Made:
@@ -71,11 +70,10 @@ class _Maker:
         impact, urgency = chance.choices((1, 2, 3, 4), (2, 10, 48, 40))[0], chance.choices((1, 2, 3, 4), (4, 16, 50, 30))[0]
         priority = priority_of(impact, urgency)
         agent = chance.choice(self._agents)
-        response, resolution = self._targets.of(priority)
         fields: dict[str, Any] = {
             "number": number, "subject": subject.format(**words), "body": body.format(**words), "queue": queue, "category": category, "kind": "incident",
             "status": "New", "phase": Phase.NEW.value, "impact": impact, "urgency": urgency, "priority": priority, "assignee": "",
-            "response_s": response, "resolution_s": resolution, "origin": chance.choice(("phone", "phone", "email", "email", "web", "walk-in")),
+            "origin": chance.choice(("phone", "phone", "email", "email", "web", "walk-in")),
             "requester": person["name"], "login": person["login"], "email": person.get("mail", ""), "phone": person.get("phone", ""),
             "location": person.get("room", ""), "department": person.get("department", ""), **self._refs(person, device),
         }  # fmt: skip

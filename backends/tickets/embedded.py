@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from backends.contract import Actor, Change, Health, Outcome, Page, Plan, Site, now, plan_by_verb
 from backends.errors import BackendError, Conflict, NotFound
 from backends.options import Option
-from backends.store.contract import Record, Store, Test
+from backends.polling import Polled
+from backends.store.contract import All, Record, Store, Test
+from backends.text import clean
 from backends.threads import in_thread
-from backends.tickets import planning, query, records
-from backends.tickets.appending import EVENTS, TICKETS, append, caught_up, timeline
+from backends.tickets import query, records
+from backends.tickets.appending import EVENTS, TICKETS, caught_up, timeline
+from backends.tickets.applying import Applying
 from backends.tickets.contract import ConflictCheck
-from backends.tickets.events import event_id, fold, iso, read_event
-from backends.tickets.model import OPEN_PHASES, Event, Phase, QueueCount, Ticket, TicketQuery, TicketRow, Vocabulary
-from backends.tickets.numbers import heard, next_number
+from backends.tickets.embedded_verbs import EmbeddedVerbs
+from backends.tickets.events import iso, read_event
+from backends.tickets.files import Files
+from backends.tickets.model import OPEN_PHASES, Event, Person, Phase, QueueCount, Ticket, TicketLink, TicketQuery, TicketRow, Vocabulary
+from backends.tickets.numbers import heard, spoken
 from backends.tickets.planning import House
-from backends.tickets.workflow import Statuses, Targets
+from backends.tickets.promise import Promise
+from backends.tickets.waking import wake
+from backends.tickets.workflow import Statuses
 
 DEADLINE = 10.0
 COUNT_KEPT = 20.0
@@ -28,21 +37,29 @@ COUNT_KEPT = 20.0
 QUEUES = ("Service desk", "Network", "Systems", "Applications", "Web", "Facilities AV")
 CATEGORIES = ("hardware", "software", "account", "e-mail", "network", "printing", "phone", "web site", "training", "purchase", "other")
 _OPEN = tuple(phase.value for phase in OPEN_PHASES)
+SETTINGS = "ticket_settings"
+_DEFAULTS = {"response": ("1h", "4h", "9h", "18h"), "resolution": ("9h", "18h", "45h", "90h")}
 
 
-class EmbeddedTickets:
+class EmbeddedTickets(EmbeddedVerbs):
     """The whole contract; conflicts are noticed atomically, as two writers can't make the same next event."""
 
     domain: ClassVar[str] = "tickets"
     adapter: ClassVar[str] = "embedded"
     conflict: ClassVar[ConflictCheck] = "atomic"
     HALF: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    poll_every = 60.0
+    poll_partial = True
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("queues", "list", "names of the queues, the first is the usual one", default=QUEUES),
         Option("categories", "list", "what tickets are about", default=CATEGORIES),
         Option("statuses", "list", 'status words with their phase, such as "active: In progress"'),
-        Option("response", "list", "targets for the first answer, P1 to P4", default=("1h", "4h", "8h", "24h")),
-        Option("resolution", "list", "targets for the resolution, P1 to P4", default=("8h", "24h", "72h", "168h")),
+        Option("response", "list", "open hours until the first answer, P1 to P4", default=("1h", "4h", "9h", "18h")),
+        Option("resolution", "list", "open hours until the resolution, P1 to P4", default=("9h", "18h", "45h", "90h")),
+        Option("calendars", "table", "opening hours by name: zone, week, holidays, yearly, special"),
+        Option("policies", "list", "promises in their order, instead of response and resolution"),
+        Option("teams", "list", "teams a ticket can be given to", default=()),
+        Option("vendors", "list", "vendors work is referred to", default=()),
         Option("agents", "list", "logins a ticket can be assigned to, beside those who have some", default=()),
     )
 
@@ -51,9 +68,12 @@ class EmbeddedTickets:
         self._store: Store = site.store
         self._agents = tuple(options.get("agents") or ())
         self._house = House(
-            Statuses.read(options.get("statuses")), Targets.read(options.get("response"), options.get("resolution")),
+            Statuses.read(options.get("statuses")), Promise.read({**_DEFAULTS, **{key: value for key, value in options.items() if value}}, site.timezone),
             tuple(options.get("queues") or QUEUES), tuple(options.get("categories") or CATEGORIES),
         )  # fmt: skip
+        self._teams, self._vendors = tuple(options.get("teams") or ()), tuple(options.get("vendors") or ())
+        self._files = Files(Path(site.data or ".") / "tickets" / name / "files")
+        self._applying = Applying(self._store, self._house, self._files)
         self._counted: tuple[int, float, QueueCount] | None = None
 
     # -- life -------------------------------------------------------------------------------------------
@@ -65,6 +85,22 @@ class EmbeddedTickets:
     def _declare(self) -> None:
         self._store.index(TICKETS, *query.INDEXES, "updated_at,search")
         self._store.index(EVENTS, "ticket,seq", "op_id")
+        self._promised()
+
+    def _promised(self) -> None:
+        """After another promise was configured the open tickets are due anew; resolved and closed ones are not judged again."""
+        print_ = self._house.promise.fingerprint()
+        known = self._store.get(SETTINGS, f"promise-{self.name}")
+        if known is not None and known.doc.get("is") == print_:
+            return
+        for record in self._store.select(TICKETS, Test("phase", "any", _OPEN)):
+            due = self._house.promise.due(record.doc)
+            wanted = iso(due) if due is not None else None
+            if record.doc.get("due_at") != wanted:
+                doc = {key: value for key, value in {**record.doc, "due_at": wanted}.items() if value is not None}
+                with contextlib.suppress(Conflict):
+                    self._store.update(TICKETS, record.id, doc, rev=record.rev)
+        self._store.put(SETTINGS, f"promise-{self.name}", {"is": print_})
 
     async def health(self) -> Health:
         """Says when the store is outgrown."""
@@ -99,7 +135,7 @@ class EmbeddedTickets:
 
     async def ticket(self, id: str) -> Ticket:
         """By uid or number."""
-        return await in_thread(DEADLINE, lambda: records.ticket(self.name, self._record(id), self._house.statuses))
+        return await in_thread(DEADLINE, lambda: self._whole(self._record(id)))
 
     def _record(self, id: str) -> Record:
         number = heard(id)
@@ -108,7 +144,45 @@ class EmbeddedTickets:
             if not found:
                 raise NotFound(f"ticket {id}")
             id = found[0].id
-        return caught_up(self._store, id)
+        return caught_up(self._store, id, self._house.promise)
+
+    def _whole(self, record: Record) -> Ticket:
+        ticket = records.ticket(self.name, record, self._house.statuses)
+        links = tuple(self._link(link) for link in record.doc.get("links", ()))
+        return replace(ticket, links=links, sla=self._house.promise.targets(record.doc, now()))
+
+    def _link(self, link: Mapping[str, Any]) -> TicketLink:
+        other = self._store.get(TICKETS, str(link["to"]))
+        if other is None:
+            return TicketLink(str(link["kind"]), str(link["to"]))
+        return TicketLink(str(link["kind"]), other.id, spoken(int(other.doc["number"])), clean(other.doc["subject"]), clean(other.doc["status"]))
+
+    async def people(self, text: str, limit: int = 20) -> Sequence[Person]:
+        """Who asked before, the newest first."""
+        return await in_thread(DEADLINE, self._people, text, limit)
+
+    def _people(self, text: str, limit: int) -> Sequence[Person]:
+        words = text.lower().split()
+        if not words:
+            return ()
+        where = All(tuple(Test("search", "has", word) for word in words))
+        found: dict[str, Person] = {}
+        for record in self._store.select(TICKETS, where, query.order(TicketQuery()), limit=300):
+            person = records.person(record.doc)
+            if all(word in f"{person.name} {person.login} {person.email} {person.phone}".lower() for word in words):
+                found.setdefault(person.login or person.email or person.name, person)
+            if len(found) >= limit:
+                break
+        return tuple(found.values())
+
+    async def fetch(self, ticket: str, attachment: str) -> AsyncIterator[bytes]:
+        """The file in pieces."""
+        record = await in_thread(DEADLINE, self._record, ticket)
+        if attachment not in [item["sha256"] for item in record.doc.get("attachments", ())]:
+            raise NotFound("it is not attached to this ticket")
+        pieces = self._files.read(attachment)
+        while (piece := await in_thread(DEADLINE, next, pieces, b"")):
+            yield piece
 
     async def timeline(self, id: str) -> Sequence[Event]:
         """Oldest first."""
@@ -118,7 +192,9 @@ class EmbeddedTickets:
         """The site's words; people are those configured and those who have open tickets."""
         counted = await self.counts()
         agents = tuple(sorted({*self._agents, *counted.by_assignee} - {""}))
-        return Vocabulary(self._house.queues, dict(self._house.statuses.phases), agents, self._house.categories)
+        return Vocabulary(
+            self._house.queues, dict(self._house.statuses.phases), agents, self._house.categories, self._teams, vendors=self._vendors,
+        )  # fmt: skip
 
     async def counts(self) -> QueueCount:
         """Figures over the open ones, kept until something changes."""
@@ -158,108 +234,23 @@ class EmbeddedTickets:
         """What would happen."""
         return await plan_by_verb(self, change, actor)
 
-    async def _planned(self, how: Callable[[Change, Record, Actor, House], Plan], change: Change, actor: Actor) -> Plan:
-        record = await in_thread(DEADLINE, self._record, change.target)
-        return how(change, record, actor, self._house)
-
-    async def plan_create(self, change: Change, actor: Actor) -> Plan:
-        """A new ticket."""
-        return planning.plan_create(change, actor, self._house)
-
-    async def plan_take(self, change: Change, actor: Actor) -> Plan:
-        """Become its assignee."""
-        return await self._planned(planning.plan_take, change, actor)
-
-    async def plan_release(self, change: Change, actor: Actor) -> Plan:
-        """Give it back."""
-        return await self._planned(planning.plan_release, change, actor)
-
-    async def plan_assign(self, change: Change, actor: Actor) -> Plan:
-        """To somebody."""
-        return await self._planned(planning.plan_assign, change, actor)
-
-    async def plan_status(self, change: Change, actor: Actor) -> Plan:
-        """Move it along."""
-        return await self._planned(planning.plan_status, change, actor)
-
-    async def plan_reply(self, change: Change, actor: Actor) -> Plan:
-        """Public."""
-        return await self._planned(planning.plan_reply, change, actor)
-
-    async def plan_note(self, change: Change, actor: Actor) -> Plan:
-        """Internal."""
-        return await self._planned(planning.plan_note, change, actor)
-
-    async def plan_edit(self, change: Change, actor: Actor) -> Plan:
-        """Plain fields."""
-        return await self._planned(planning.plan_edit, change, actor)
-
-    async def plan_link(self, change: Change, actor: Actor) -> Plan:
-        """About one more record."""
-        return await self._planned(planning.plan_link, change, actor)
-
-    async def plan_unlink(self, change: Change, actor: Actor) -> Plan:
-        """About one record less."""
-        return await self._planned(planning.plan_unlink, change, actor)
-
     async def apply(self, plan: Plan, actor: Actor, op_id: str) -> Outcome:
         """Append the planned event, or make the planned ticket."""
-        work = self._create if plan.change.verb == "create" else self._append
-        return await in_thread(DEADLINE, work, plan, actor, op_id)
-
-    def _create(self, plan: Plan, actor: Actor, op_id: str) -> Outcome:
-        ident = uuid.uuid5(uuid.NAMESPACE_OID, op_id).hex
-        event = {
-            **plan.change.values["event"],
-            "ticket": ident,
-            "seq": 1,
-            "at": iso(now()),
-            "actor": actor.login,
-            "via": "ui",
-            "op_id": op_id,
-        }
-        known = self._store.get(EVENTS, event_id(ident, 1))
-        if known is None:
-            event["set"] = {**event["set"], "number": next_number(self._store)}
-            known = self._store.insert(EVENTS, event, id=event_id(ident, 1), op_id=op_id)
-        if self._store.get(TICKETS, ident) is None:
-            self._store.put(TICKETS, ident, fold(None, known.doc))
-        number = known.doc["set"]["number"]
-        return Outcome("done", f"T-{number}", ident)
-
-    def _append(self, plan: Plan, actor: Actor, op_id: str) -> Outcome:
-        event = {**plan.change.values["event"], "at": iso(now()), "actor": actor.login, "via": "ui"}
-        was: Mapping[str, Any] = plan.change.values.get("was") or {}
-
-        def guard(doc: Mapping[str, Any]) -> None:
-            theirs = {name: doc.get(name) for name in event["set"] if (doc.get(name) or None) != (was.get(name) or None)}
-            if theirs:
-                mine = {name: event["set"][name] for name in theirs}
-                raise Conflict("the ticket was changed meanwhile: " + ", ".join(theirs), mine=mine, theirs=theirs)
-
-        record, key = append(self._store, plan.change.target, event, op_id, guard)
-        return Outcome("done", "", record.id, {"event": key})
+        return await in_thread(DEADLINE, self._applying.apply, plan, actor, op_id)
 
     async def read_back(self, plan: Plan, outcome: Outcome) -> tuple[Mapping[str, Any], Any]:
         """The expected fields as they are now."""
         return await in_thread(DEADLINE, self._read_back, plan, outcome)
 
     def _read_back(self, plan: Plan, outcome: Outcome) -> tuple[Mapping[str, Any], Any]:
-        record = caught_up(self._store, outcome.target or plan.change.target)
-        found = {name: record.doc.get(name) for name in plan.expected}
-        for name, wanted in plan.expected.items():
-            if not wanted and not found[name]:
-                found[name] = wanted
-        key = outcome.applied.get("event")
-        if "body" in plan.expected and key:
-            event = self._store.get(EVENTS, str(key))
-            found["body"] = event.doc.get("body") if event else None
-        return found, records.ticket(self.name, record, self._house.statuses)
+        found, record = self._applying.read_back(plan, outcome)
+        return found, self._whole(record)
+
+    async def poll(self) -> Sequence[Polled]:
+        """The collector's side: what waited until now comes back by itself."""
+        await in_thread(60.0, wake, self._store, self._house, now())
+        return ()
 
 
 def _cleaned(event: Event) -> Event:
-    from dataclasses import replace
-
-    from backends.text import clean
-
     return replace(event, actor=clean(event.actor), body=clean(event.body, one_line=False))

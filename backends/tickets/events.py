@@ -12,14 +12,15 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from backends.tickets.clock import AUTOMATIC, INBOUND, reason_of
 from backends.tickets.model import Event, FieldChange, Phase
+from backends.tickets.promise import Promise
 
 Json = dict[str, Any]
 KEPT = frozenset({"assignee", "queue", "priority", "phase", "status", "number", "subject"})
 """Fields that stand in a stored ticket even when empty: lists filter and sort by them."""
-HIDDEN = frozenset({"phase", "response_s", "resolution_s"})
+HIDDEN = frozenset({"phase", "ref_first", "ref_second", "ref_more"})
 """Fields of an event that say nothing to a reader."""
-_RUNNING = (Phase.NEW, Phase.ACTIVE)
 
 
 def iso(at: datetime) -> str:
@@ -37,8 +38,11 @@ def event_id(ticket: str, seq: int) -> str:
     return f"{ticket}.{seq:05d}"
 
 
-def fold(ticket: Mapping[str, Any] | None, event: Mapping[str, Any]) -> Json:
-    """The ticket after one more event."""
+USUAL = Promise()
+
+
+def fold(ticket: Mapping[str, Any] | None, event: Mapping[str, Any], promise: Promise = USUAL) -> Json:
+    """The ticket after one more event; `promise` gives the due time."""
     after: Json = dict(ticket or {})
     at = event["at"]
     after.update(event["set"])
@@ -50,32 +54,44 @@ def fold(ticket: Mapping[str, Any] | None, event: Mapping[str, Any]) -> Json:
     after["updated_at"] = at
     if event.get("minutes"):
         after["time_spent"] = after.get("time_spent", 0) + event["minutes"]
-    if event.get("public") and event["type"] in ("replied", "call_logged"):
+    if _is_word(event, after):
         after.setdefault("first_response_at", at)
-    _derive(after)
+        after["last_public_at"] = at
+    _turns(after, at)
+    _derive(after, promise)
     return {key: value for key, value in after.items() if key in KEPT or value not in (None, "", [], {}, 0)}
 
 
-def fold_all(events: Iterable[Mapping[str, Any]]) -> Json:
+def fold_all(events: Iterable[Mapping[str, Any]], promise: Promise = USUAL) -> Json:
     """The ticket its events make, in their order."""
     ticket: Json | None = None
     for event in events:
-        ticket = fold(ticket, event)
+        ticket = fold(ticket, event, promise)
     return ticket or {}
 
 
+def _is_word(event: Mapping[str, Any], ticket: Mapping[str, Any]) -> bool:
+    """A public word of the desk: a reply or a call, not an automatic answer, not what the requester wrote."""
+    if event.get("via") == AUTOMATIC or not (event["type"] == "call_logged" or (event["type"] == "replied" and event.get("public"))):
+        return False
+    own = {str(ticket.get(name) or "").casefold() for name in ("login", "email")} - {""}
+    return not (event.get("via") in INBOUND and str(event.get("actor", "")).casefold() in own)
+
+
+def _turns(ticket: Json, at: str) -> None:
+    """When it ran, waited and was over: one entry a change of phase, or of what it waits for."""
+    phase = str(ticket["phase"])
+    reason = reason_of(str(ticket.get("pending_reason") or ""), str(ticket.get("status") or "")) if phase == Phase.PAUSED else ""
+    turns = list(ticket.get("turns") or ())
+    if not turns or list(turns[-1][1:]) != [phase, reason]:
+        ticket["turns"] = [*turns, [at, phase, reason]]
+
+
 def _stops(after: Json, before: Mapping[str, Any], at: str) -> None:
-    """What entering and leaving a phase does to the clock and to the dates of resolving and closing."""
+    """What entering and leaving a phase does to the dates of resolving and closing."""
     was, now = before.get("phase"), after["phase"]
     if was == now:
         return
-    running = now in _RUNNING
-    stopped = before.get("stopped_at")
-    if running and stopped:
-        after["stopped_s"] = after.get("stopped_s", 0) + _between(stopped, at)
-        after["stopped_at"] = None
-    elif not running and not stopped:
-        after["stopped_at"] = at
     if now != Phase.PAUSED:
         after["pending_reason"] = after["pending_until"] = None
     if now == Phase.RESOLVED:
@@ -87,24 +103,10 @@ def _stops(after: Json, before: Mapping[str, Any], at: str) -> None:
         after["closed_at"] = at
 
 
-def _between(start: str, end: str) -> int:
-    return max(0, int((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()))
-
-
-def _derive(ticket: Json) -> None:
+def _derive(ticket: Json, promise: Promise) -> None:
     ticket["search"] = f"t-{ticket['number']} {ticket['subject']} {ticket.get('requester', '')} {ticket.get('login', '')}".lower()
-    ticket["due_at"] = due_at(ticket)
-
-
-def due_at(ticket: Mapping[str, Any]) -> str | None:
-    """When the running target is due: start, plus the target, plus the time it stood still. None while it stands still."""
-    if ticket["phase"] not in _RUNNING:
-        return None
-    target = ticket.get("resolution_s") if ticket.get("first_response_at") else ticket.get("response_s")
-    if not target:
-        return None
-    start = datetime.fromisoformat(ticket["created_at"]).timestamp()
-    return iso(datetime.fromtimestamp(start + target + ticket.get("stopped_s", 0), UTC))
+    due = promise.due(ticket)
+    ticket["due_at"] = iso(due) if due is not None else None
 
 
 def read_event(doc: Mapping[str, Any]) -> Event:

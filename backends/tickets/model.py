@@ -130,6 +130,8 @@ class Referral:
     promised_for: datetime | None = None
     follow_up_on: datetime | None = None
     returned_at: datetime | None = None
+    open: bool = True
+    """The work is still with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,18 @@ class Approval:
     decision: str = ""
     document: str = ""
     at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlaTarget:
+    """One promise as it stands: what, its state (running, paused, met, breached), when it is due, open seconds left, and the sum in words."""
+
+    what: str
+    state: str
+    due_at: datetime | None = None
+    left: int | None = None
+    text: str = ""
+    warn_at: datetime | None = None
 
 
 EVENT_TYPES = (
@@ -195,6 +209,8 @@ class Ticket:
     """"device:check" of the alert it came from: later alerts are added to it while it is open."""
     followers: tuple[str, ...] = ()
     """Logins of colleagues who watch it."""
+    sla: tuple[SlaTarget, ...] = ()
+    pending_since: datetime | None = None
     url: str = ""
     """Its page in the system's own web interface, or ""."""
 

@@ -14,10 +14,13 @@ from backends.contract import Actor, Change, Plan, Ref, Step
 from backends.errors import Conflict, Invalid, Refused
 from backends.store.contract import Record
 from backends.text import clean
+from backends.tickets.events import HIDDEN
 from backends.tickets.model import Phase
 from backends.tickets.numbers import spoken
-from backends.tickets.workflow import Statuses, Targets, priority_of
+from backends.tickets.promise import Promise
+from backends.tickets.workflow import Statuses, priority_of
 
+KINDS = ("incident", "request", "problem", "change", "task")
 LONGEST_SUBJECT = 300
 LONGEST_BODY = 200_000
 
@@ -27,7 +30,7 @@ class House:
     """The site's rules."""
 
     statuses: Statuses
-    targets: Targets
+    promise: Promise
     queues: tuple[str, ...]
     categories: tuple[str, ...]
 
@@ -37,12 +40,13 @@ def deed(type_: str, set_: Mapping[str, Any] | None = None, **more: Any) -> dict
     return {"type": type_, "set": dict(set_ or {}), **{name: value for name, value in more.items() if value not in (None, "", 0, False)}}
 
 
-def _plan(change: Change, record: Record, summary: str, event: dict[str, Any], **more: Any) -> Plan:
+def made(change: Change, record: Record, summary: str, event: dict[str, Any], **more: Any) -> Plan:
+    """The plan of one event on a ticket: steps from what it sets, and what must read so afterwards."""
     label = f"{spoken(int(record.doc['number']))} {clean(record.doc['subject'])}"
     steps = tuple(
         Step(name.replace("_", " "), _word(record.doc.get(name)), _word(value))
         for name, value in event["set"].items()
-        if name not in ("phase", "response_s", "resolution_s")
+        if name not in HIDDEN
     )
     planned = Change(
         change.domain,
@@ -64,12 +68,16 @@ def _word(value: Any) -> str:
     return ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else "" if value is None else str(value)
 
 
-def _open(record: Record, house: House) -> None:
+def must_be_open(record: Record) -> None:
+    """Refused when it has ended."""
+    merged = next((link["to"] for link in record.doc.get("links", ()) if link["kind"] == "merged_into"), "")
+    if merged:
+        raise Refused(f"{spoken(int(record.doc['number']))} was merged: write to the ticket it lives on as", hint="J jumps there; unmerge takes it out again.")
     if record.doc["phase"] == Phase.CLOSED:
         raise Refused(f"{spoken(int(record.doc['number']))} is {record.doc['status']}: open a new ticket that refers to it")
 
 
-def _started(record: Record, house: House) -> dict[str, Any]:
+def started(record: Record, house: House) -> dict[str, Any]:
     """Work on a new ticket makes it active."""
     if record.doc["phase"] != Phase.NEW:
         return {}
@@ -78,7 +86,7 @@ def _started(record: Record, house: House) -> dict[str, Any]:
 
 def plan_take(change: Change, record: Record, actor: Actor, house: House) -> Plan:
     """Refused with the holder's name when somebody has it."""
-    _open(record, house)
+    must_be_open(record)
     holder = record.doc.get("assignee", "")
     if holder == actor.login:
         raise Refused("you have it already")
@@ -89,30 +97,36 @@ def plan_take(change: Change, record: Record, actor: Actor, house: House) -> Pla
             theirs={"assignee": holder},
             hint="Assign it to yourself with a if it is yours now.",
         )
-    event = deed("taken", {"assignee": actor.login, **_started(record, house)})
-    return _plan(change, record, "Take", event, inverse=Change(change.domain, change.backend, "release", record.id))
+    event = deed("taken", {"assignee": actor.login, **started(record, house)})
+    return made(change, record, "Take", event, inverse=Change(change.domain, change.backend, "release", record.id))
 
 
 def plan_release(change: Change, record: Record, actor: Actor, house: House) -> Plan:
     """Back to the queue."""
-    _open(record, house)
+    must_be_open(record)
     if not record.doc.get("assignee"):
         raise Refused("nobody has it")
     inverse = Change(change.domain, change.backend, "assign", record.id, values={"assignee": record.doc["assignee"]})
-    return _plan(change, record, "Give back", deed("released", {"assignee": ""}), inverse=inverse)
+    return made(change, record, "Give back", deed("released", {"assignee": ""}), inverse=inverse)
 
 
 def plan_assign(change: Change, record: Record, actor: Actor, house: House) -> Plan:
-    """To somebody, or to nobody."""
-    _open(record, house)
-    who = str(change.values.get("assignee", "")).strip()
-    if len(who) > 100 or clean(who) != who:
-        raise Invalid(fields={"assignee": "a login is needed"})
-    if who == record.doc.get("assignee", ""):
+    """To somebody, to a team, or to nobody."""
+    must_be_open(record)
+    wanted: dict[str, Any] = {}
+    for name in ("assignee", "team"):
+        if name in change.values:
+            word = str(change.values[name]).strip()
+            if len(word) > 100 or clean(word) != word:
+                raise Invalid(fields={name: "a login is needed" if name == "assignee" else "a team is needed"})
+            if word != record.doc.get(name, ""):
+                wanted[name] = word
+    who = str(change.values.get("assignee", change.values.get("team", ""))).strip()
+    if not wanted:
         raise Refused(f"{who or 'nobody'} has it already")
-    event = deed("assigned", {"assignee": who, **(_started(record, house) if who else {})})
-    inverse = Change(change.domain, change.backend, "assign", record.id, values={"assignee": record.doc.get("assignee", "")})
-    return _plan(change, record, f"Assign to {who or 'nobody'}:", event, inverse=inverse)
+    event = deed("assigned", {**wanted, **(started(record, house) if wanted.get("assignee") else {})})
+    inverse = Change(change.domain, change.backend, "assign", record.id, values={name: record.doc.get(name, "") for name in wanted})
+    return made(change, record, f"Assign to {who or 'nobody'}:", event, inverse=inverse)
 
 
 def plan_status(change: Change, record: Record, actor: Actor, house: House) -> Plan:
@@ -135,7 +149,7 @@ def plan_status(change: Change, record: Record, actor: Actor, house: House) -> P
         values["resolution"] = reason
     type_ = "reopened" if phase is Phase.RESOLVED and after is Phase.ACTIVE else "closed" if after is Phase.CLOSED else "status_changed"
     effects = ("the clock of its target stands still",) if after is Phase.PAUSED else ()
-    return _plan(change, record, f"{wanted}:", deed(type_, values, body=reason), side_effects=effects)
+    return made(change, record, f"{wanted}:", deed(type_, values, body=reason), side_effects=effects)
 
 
 def _moment(text: Any) -> str | None:
@@ -150,7 +164,8 @@ def _moment(text: Any) -> str | None:
     return iso(at) if at.tzinfo else iso(at.astimezone())
 
 
-def _body(change: Change) -> str:
+def body_of(change: Change) -> str:
+    """The text, not empty and not endless. Invalid."""
     body = str(change.values.get("body", "")).strip()
     if not body:
         raise Invalid(fields={"body": "is empty"})
@@ -159,7 +174,8 @@ def _body(change: Change) -> str:
     return body
 
 
-def _minutes(change: Change) -> int:
+def minutes_of(change: Change) -> int:
+    """Whole minutes, 0 when there are none. Invalid."""
     minutes = change.values.get("minutes") or 0
     if not isinstance(minutes, int) or not 0 <= minutes <= 10_000:
         raise Invalid(fields={"minutes": "a whole number from 0 on"})
@@ -168,26 +184,26 @@ def _minutes(change: Change) -> int:
 
 def plan_note(change: Change, record: Record, actor: Actor, house: House) -> Plan:
     """Internal: it can never leave the house."""
-    body = _body(change)
+    body = body_of(change)
     steps = (Step("internal note", "", body),)
-    return _plan(change, record, "Note on", deed("noted", {}, body=body, minutes=_minutes(change)), steps=steps, expected={"body": body})
+    return made(change, record, "Note on", deed("noted", {}, body=body, minutes=minutes_of(change)), steps=steps, expected={"body": body})
 
 
 def plan_reply(change: Change, record: Record, actor: Actor, house: House) -> Plan:
     """Public. Names who will read it."""
-    _open(record, house)
-    body = _body(change)
+    must_be_open(record)
+    body = body_of(change)
     readers = [
         str(record.doc.get("email") or record.doc.get("requester") or record.doc.get("login") or ""),
         *record.doc.get("watchers", ()),
     ]
     readers = [clean(reader) for reader in readers if reader]
-    values: dict[str, Any] = _started(record, house)
+    values: dict[str, Any] = started(record, house)
     if change.values.get("status"):
         values = dict(plan_status(change, record, actor, house).change.values["event"]["set"])
-    event = deed("replied", values, body=body, minutes=_minutes(change), public=True)
+    event = deed("replied", values, body=body, minutes=minutes_of(change), public=True)
     moves = tuple(Step("status", record.doc["status"], str(values["status"])) for _ in (1,) if "status" in values)
-    return _plan(
+    return made(
         change, record, "Reply to", event, steps=(Step("PUBLIC reply", "", body), *moves), expected={"body": body},
         public=f"PUBLIC: read by {', '.join(readers) or 'the requester, who has no address here'}",
     )  # fmt: skip
@@ -195,7 +211,7 @@ def plan_reply(change: Change, record: Record, actor: Actor, house: House) -> Pl
 
 def plan_edit(change: Change, record: Record, actor: Actor, house: House) -> Plan:
     """Only the named fields change; impact and urgency give the priority."""
-    _open(record, house)
+    must_be_open(record)
     values = _edits(change.values, record.doc, house)
     values = {name: value for name, value in values.items() if record.doc.get(name) != value}
     if not values:
@@ -205,9 +221,9 @@ def plan_edit(change: Change, record: Record, actor: Actor, house: House) -> Pla
         change.backend,
         "edit",
         record.id,
-        values={name: record.doc.get(name, "") for name in values if name not in ("response_s", "resolution_s")},
+        values={name: record.doc.get(name, "") for name in values},
     )
-    return _plan(change, record, "Change", deed("field_changed", values), inverse=inverse)
+    return made(change, record, "Change", deed("field_changed", values), inverse=inverse)
 
 
 def _edits(wanted: Mapping[str, Any], doc: Mapping[str, Any], house: House) -> dict[str, Any]:
@@ -223,12 +239,23 @@ def _edits(wanted: Mapping[str, Any], doc: Mapping[str, Any], house: House) -> d
             out[name] = _level(name, value)
         elif name == "tags":
             out[name] = [clean(str(tag))[:40] for tag in value]
+        elif name == "kind":
+            out[name] = _known("kind", value, KINDS)
+        elif name == "location":
+            out[name] = clean(str(value).strip())[:100]
+        elif name == "estimate":
+            out[name] = _level("estimate", value, 100_000)
+        elif name == "priority_reason":
+            out[name] = clean(str(value).strip())[:300]
+        elif name == "fields":
+            out[name] = {**doc.get("fields", {}), **{clean(str(key))[:40]: value[key] for key in value}}
         else:
             raise Invalid(fields={name: "can't be changed here"})
-    if "priority" not in out and ("impact" in out or "urgency" in out):
+    if "priority" in out and "priority_reason" not in out:
+        usual = priority_of(out.get("impact", doc.get("impact", 3)), out.get("urgency", doc.get("urgency", 3)))
+        out["priority_reason"] = "" if out["priority"] == usual else "set by hand"
+    if "priority" not in out and ("impact" in out or "urgency" in out) and not doc.get("priority_reason"):
         out["priority"] = priority_of(out.get("impact", doc.get("impact", 3)), out.get("urgency", doc.get("urgency", 3)))
-    if "priority" in out:
-        out["response_s"], out["resolution_s"] = house.targets.of(out["priority"])
     return out
 
 
@@ -247,9 +274,9 @@ def _known(name: str, value: Any, known: tuple[str, ...]) -> str:
     raise Invalid(fields={name: f"{value!r} is not known; there are: {', '.join(known)}"})
 
 
-def _level(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 4:
-        raise Invalid(fields={name: "a number from 1 to 4"})
+def _level(name: str, value: Any, most: int = 4) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise Invalid(fields={name: f"a number from 1 to {most:,}"})
     return value
 
 
@@ -258,20 +285,21 @@ def plan_create(change: Change, actor: Actor, house: House) -> Plan:
     values = change.values
     impact, urgency = _level("impact", values.get("impact", 3)), _level("urgency", values.get("urgency", 3))
     priority = _level("priority", values.get("priority", priority_of(impact, urgency)))
-    response, resolution = house.targets.of(priority)
     person = values.get("requester") or {}
     fields: dict[str, Any] = {
         "subject": subject(values.get("subject")), "body": str(values.get("body", ""))[:LONGEST_BODY],
         "queue": _known("queue", values.get("queue") or house.queues[0], house.queues), "kind": str(values.get("kind") or "incident"),
         "status": house.statuses.first(Phase.NEW), "phase": Phase.NEW.value, "impact": impact, "urgency": urgency, "priority": priority,
-        "assignee": "", "response_s": response, "resolution_s": resolution, "origin": str(values.get("origin") or "console"),
+        "assignee": clean(str(values.get("assignee") or ""))[:100], "origin": str(values.get("origin") or "console"),
+        **{name: clean(str(values[name]))[:100] for name in ("team", "dedupe_key") if values.get(name)},
+        **({"tags": [clean(str(tag))[:40] for tag in values["tags"]]} if values.get("tags") else {}),
         "requester": str(person.get("name") or person.get("login") or person.get("email") or actor.display or actor.login),
         **{name: str(person[name]) for name in ("login", "email", "phone", "location", "department") if person.get(name)},
         **_refs(values.get("refs") or ()),
     }  # fmt: skip
     if values.get("category"):
         fields["category"] = _known("category", values["category"], house.categories)
-    event = deed("created", fields, body=fields["body"])
+    event = deed("created", fields, body=fields["body"], minutes=minutes_of(change))
     shown = ("subject", "queue", "requester", "priority")
     steps = tuple(Step(name, "", _word(fields[name])) for name in shown) + tuple(Step("about", "", ref) for ref in fields.get("refs", ()))
     planned = Change(change.domain, change.backend, change.verb, "", f"new ticket {fields['subject']}", {**values, "event": event}, None)
@@ -300,7 +328,7 @@ def plan_link(change: Change, record: Record, actor: Actor, house: House) -> Pla
     wanted = _refs([change.values.get("ref", "")])["refs"]
     if wanted[0] in refs:
         raise Refused("it is linked already")
-    return _plan(change, record, "Link", deed("linked", refs_fields([*refs, *wanted])), steps=(Step("about", "", wanted[0]),))
+    return made(change, record, "Link", deed("linked", refs_fields([*refs, *wanted])), steps=(Step("about", "", wanted[0]),))
 
 
 def plan_unlink(change: Change, record: Record, actor: Actor, house: House) -> Plan:
@@ -309,4 +337,12 @@ def plan_unlink(change: Change, record: Record, actor: Actor, house: House) -> P
     if len(refs) == len(record.doc.get("refs", ())):
         raise Refused("it is not linked")
     fields = {"ref_first": "", "ref_second": "", "ref_more": False, **refs_fields(refs)}
-    return _plan(change, record, "Unlink", deed("unlinked", fields), steps=(Step("about", str(change.values.get("ref")), ""),))
+    return made(change, record, "Unlink", deed("unlinked", fields), steps=(Step("about", str(change.values.get("ref")), ""),))
+
+
+def plan_alerted(change: Change, record: Record, actor: Actor, house: House) -> Plan:
+    """An alert that has its ticket already: one more line there instead of one more ticket."""
+    body = str(change.values.get("body") or change.values.get("subject") or "").strip()[:LONGEST_BODY]
+    steps = (Step("alert", "", body), Step("instead of", "", "a new ticket: this one is about the same and still open"))
+    plan = made(change, record, "Add the alert to", deed("alerted", {}, body=body), steps=steps, expected={"body": body})
+    return plan

@@ -10,7 +10,7 @@ from backends.tickets.model import TicketQuery
 
 INDEXES = (
     "number", "phase,updated_at", "queue,updated_at", "assignee,updated_at", "status", "priority", "updated_at", "created_at", "due_at",
-    "login", "ref_first", "ref_second", "ref_more",
+    "login", "ref_first", "ref_second", "ref_more", "dedupe_key", "pending_until", "team",
 )  # fmt: skip
 """What lists filter and sort by: declared to the store, so that a page of 100,000 tickets reads only itself."""
 

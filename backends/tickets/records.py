@@ -8,7 +8,7 @@ from typing import Any
 from backends.store.contract import Record
 from backends.text import clean
 from backends.tickets.events import moment
-from backends.tickets.model import Person, Phase, Ticket, TicketRow
+from backends.tickets.model import Approval, Attachment, Person, Phase, Referral, Ticket, TicketRow
 from backends.tickets.numbers import spoken
 from backends.tickets.workflow import Statuses
 
@@ -47,4 +47,25 @@ def ticket(backend: str, record: Record, statuses: Statuses) -> Ticket:
         tags=tuple(clean(tag) for tag in doc.get("tags", ())), time_spent=int(doc.get("time_spent", 0)),
         first_response_at=moment(doc.get("first_response_at")), resolved_at=moment(doc.get("resolved_at")), closed_at=moment(doc.get("closed_at")),
         reopened=int(doc.get("reopened", 0)), offered=statuses.offered(doc["status"], Phase(doc["phase"])), refs=tuple(doc.get("refs", ())),
+        fields=dict(doc.get("fields", {})), priority_reason=clean(doc.get("priority_reason") or ""), estimate=int(doc.get("estimate", 0)),
+        checklist=tuple((clean(text), bool(done)) for text, done in doc.get("checklist", ())), dedupe_key=clean(doc.get("dedupe_key", "")),
+        followers=tuple(clean(login) for login in doc.get("followers", ())), attachments=tuple(map(_attachment, doc.get("attachments", ()))),
+        referrals=tuple(map(_referral, doc.get("referrals", ()))), approvals=tuple(map(_approval, doc.get("approvals", ()))),
     )  # fmt: skip
+
+
+def _attachment(doc: Mapping[str, Any]) -> Attachment:
+    return Attachment(str(doc["sha256"]), clean(str(doc["name"])), int(doc.get("size", 0)), clean(str(doc.get("mime", ""))), str(doc["sha256"]))
+
+
+def _referral(doc: Mapping[str, Any]) -> Referral:
+    promised, follow_up = moment(doc.get("promised")), moment(doc.get("follow_up"))
+    returned = moment(doc["returned"]) if isinstance(doc.get("returned"), str) else None
+    return Referral(
+        clean(str(doc["vendor"])), clean(str(doc.get("contact", ""))), clean(str(doc.get("reference", ""))), moment(doc.get("at")), promised,
+        follow_up, returned, open=not doc.get("returned"),
+    )  # fmt: skip
+
+
+def _approval(doc: Mapping[str, Any]) -> Approval:
+    return Approval(str(doc["id"]), clean(str(doc["what"])), clean(str(doc["by"])), decision=str(doc.get("decision", "")), document=clean(str(doc.get("document", ""))))

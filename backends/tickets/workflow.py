@@ -7,12 +7,11 @@ resolved -> active (reopen), closed; closed is the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from backends.errors import BadConfig
-from backends.options import seconds
 from backends.tickets.model import Phase
 
 DEFAULT_STATUSES: Mapping[str, Phase] = MappingProxyType({
@@ -103,31 +102,3 @@ class Statuses:
             "resolve it first" if self.phases.get(wanted) is Phase.CLOSED and phase is not Phase.RESOLVED else f"not offered from {status}"
         )
         return f"{why}; offered: {', '.join(offered)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """Plain-hours targets per priority, in seconds: how soon the first answer and the resolution are due."""
-
-    response: tuple[int, int, int, int] = (3600, 4 * 3600, 8 * 3600, 24 * 3600)
-    resolution: tuple[int, int, int, int] = (8 * 3600, 24 * 3600, 72 * 3600, 168 * 3600)
-
-    @classmethod
-    def read(cls, response: Sequence[str] | None, resolution: Sequence[str] | None) -> Targets:
-        """From the options: four durations each, P1 to P4. BadConfig for anything else."""
-        usual = cls()
-        return cls(_four("response", response) or usual.response, _four("resolution", resolution) or usual.resolution)
-
-    def of(self, priority: int) -> tuple[int, int]:
-        """(first response, resolution) of a priority."""
-        return self.response[priority - 1], self.resolution[priority - 1]
-
-
-def _four(name: str, values: Sequence[str] | None) -> tuple[int, int, int, int] | None:
-    if not values:
-        return None
-    try:
-        one, two, three, four = (int(seconds(value)) for value in values)
-    except ValueError as error:
-        raise BadConfig(f"{name}: four durations are needed, P1 to P4 ({error})") from None
-    return one, two, three, four
