@@ -14,34 +14,9 @@ from backends.accounts.model import AccountState
 from backends.backups.model import Protection
 from backends.devices.model import State
 from backends.errors import Invalid
-from backends.tickets.model import OPEN_PHASES, Phase
+from console.ticket_query import read_ticket_query
 
 Setter = Callable[[str, str], dict[str, Any]]
-
-
-def _phases(value: str, me: str) -> dict[str, Any]:
-    if value == "open":
-        return {"phases": OPEN_PHASES}
-    if value == "all":
-        return {"phases": ()}
-    try:
-        return {"phases": tuple(Phase(part) for part in value.split(","))}
-    except ValueError:
-        return {"statuses": tuple(value.split(",")), "phases": ()}
-
-
-def _owner(value: str, me: str) -> dict[str, Any]:
-    return {"assignees": tuple(me if part == "me" else "" if part in ("nobody", "none") else part for part in value.split(","))}
-
-
-def _numbers(field: str) -> Setter:
-    def read(value: str, me: str) -> dict[str, Any]:
-        digits = value.upper().replace("P", "")
-        if not all(part.isdigit() for part in digits.split(",")):
-            raise Invalid(f"{value!r} is not a priority from 1 to 4")
-        return {field: tuple(int(part) for part in digits.split(","))}
-
-    return read
 
 
 def _words(field: str, kind: Callable[[str], Any] = str) -> Setter:
@@ -59,19 +34,20 @@ def _one(field: str) -> Setter:
 
 
 WORDS: Mapping[str, Mapping[str, Setter]] = {
-    "tickets": {"status": _phases, "phase": _phases, "owner": _owner, "assignee": _owner, "queue": _words("queues"), "prio": _numbers("priorities"), "requester": _one("requester"), "ref": _one("ref")},
     "devices": {"state": _words("states", lambda word: State(word.upper())), "kind": _words("kinds"), "site": _words("sites")},
     "backups": {"state": _words("protections", lambda word: Protection(word.upper()))},
     "accounts": {"state": _words("states", lambda word: AccountState(word.upper())), "group": _one("group"), "department": _one("department")},
 }  # fmt: skip
 FLAGS: Mapping[str, Mapping[str, dict[str, Any]]] = {
-    "tickets": {"overdue": {"overdue": True}, "mine": {}}, "devices": {"faults": {"faults": True}}, "backups": {"faults": {"faults": True}},
+    "devices": {"faults": {"faults": True}}, "backups": {"faults": {"faults": True}},
     "accounts": {"faults": {"faults": True}},
 }  # fmt: skip
 
 
 def read_query(domain: str, text: str, base: Any, me: str) -> Any:
     """`base` with the filter text applied. Invalid names the word that is not understood. Text goes on anew, it never adds up."""
+    if domain == "tickets":
+        return read_ticket_query(text, base, me)
     fields = {field.name for field in dataclasses.fields(base)}
     changes: dict[str, Any] = {"text": ""}
     if "inverse" in fields:
@@ -83,7 +59,7 @@ def read_query(domain: str, text: str, base: Any, me: str) -> Any:
             if not value:
                 raise Invalid(f"{name}: needs a value, such as {name}:x")
             changes |= WORDS[domain][name](value, me)
-        elif word in FLAGS.get(domain, {}) and text.strip() != "mine":
+        elif word in FLAGS.get(domain, {}):
             changes |= FLAGS[domain][word]
         elif place == 0 and word.startswith("!") and "inverse" in fields:
             changes["inverse"] = True

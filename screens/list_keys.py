@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -33,17 +34,32 @@ class ListKeys:
     async def filter(self) -> None:
         """Filter as one types; enter keeps it, esc brings the old one back."""
         pane = self._pane()
-        before = pane.source.query
-        shown = ("!" if before.inverse else "") + before.text if hasattr(before, "inverse") else before.text
-        past = self._history.setdefault(pane.source.domain, [])
-        typed = await self._screen.bottom.ask("/", shown, history=past, live=lambda text: self.apply(pane, text, quiet=True))
+        before, past = pane.source.query, self._history.setdefault(pane.source.domain, [])
+        typed = await self._screen.bottom.ask(
+            "/", pane.source.typed, history=past, complete=await self._completer(pane), live=lambda text: self.apply(pane, text, quiet=True)
+        )
         if typed is None:
             pane.source.query = before
             pane.start()
             return
+        pane.source.typed = typed
         if typed and typed not in past:
             past.append(typed)
         self.apply(pane, typed, quiet=False)
+
+    async def _completer(self, pane: Pane) -> Callable[[str], list[str]] | None:
+        """For tickets: fields, and the words their system knows if it says so at once."""
+        if pane.source.domain != "tickets":
+            return None
+        from console.ticket_query import completer
+
+        words = None
+        for backend in pane.source.backends()[:1]:
+            try:
+                words = await asyncio.wait_for(backend.vocabulary(), 0.3)
+            except (BackendError, TimeoutError):
+                continue
+        return completer(words, self._screen.desk.actor.login)
 
     def apply(self, pane: Pane, text: str, quiet: bool = False) -> None:
         """Show what matches a filter text; a mistake in it is said unless `quiet`."""
@@ -62,7 +78,8 @@ class ListKeys:
         """Esc on a list: the filter goes, then the marks."""
         pane = self._pane()
         flag = "faults" if hasattr(pane.source.query, "faults") else "overdue"
-        if pane.source.query.text or getattr(pane.source.query, flag, False):
+        if pane.source.query.text or getattr(pane.source.query, "terms", ()) or getattr(pane.source.query, flag, False):
+            pane.source.typed = ""
             self.apply(pane, "", quiet=False)
             if hasattr(pane.source.query, flag):
                 pane.source.change(**{flag: False})
@@ -95,7 +112,7 @@ class ListKeys:
 
         for view in views(self._screen.desk.config, pane.source.domain, self._screen.desk.actor.login):
             if view.name == name:
-                pane.source.query, pane.source.view = view.query, view.name
+                pane.source.query, pane.source.view, pane.source.typed = view.query, view.name, ""
                 pane.start()
                 return True
         return False

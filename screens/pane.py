@@ -123,7 +123,7 @@ class Pane(Vertical):
 
     def _say_no_match(self) -> None:
         query, title, make = self.source.query, self.source.title.lower(), "n makes one, " if self.source.domain == "tickets" else ""
-        if query.text or getattr(query, "faults", False) or getattr(query, "overdue", False):
+        if query.text or getattr(query, "terms", ()) or getattr(query, "faults", False) or getattr(query, "overdue", False):
             self.grid.say_empty(f"No {title} match {self.source.subtitle()!r}.", "esc clears the filter, v chooses a view.")
         elif self.source.view:
             self.grid.say_empty(f"No {title} in the view {self.source.view!r}.", f"{make}v chooses another view.")

@@ -38,6 +38,8 @@ class Source:
         self.desk = desk
         self.view = self.first_view
         self.note = ""
+        self.typed = ""
+        """The filter line as it was typed."""
 
     @cached_property
     def query(self) -> Any:
@@ -116,8 +118,12 @@ class Source:
             parts.append("faults only")
         if getattr(self.query, "overdue", False) and self.view != "overdue":
             parts.append("overdue only")
+        if getattr(self.query, "terms", ()):
+            from console.ticket_query import spoken_query
+
+            parts.append(spoken_query(self.query))
         if self.query.text:
-            parts.append(("!" if self.query.inverse else "/") + self.query.text)
+            parts.append(("!" if getattr(self.query, "inverse", False) else "/") + self.query.text)
         return " ".join(parts)
 
 

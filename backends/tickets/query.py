@@ -6,7 +6,7 @@ from datetime import datetime
 
 from backends.store.contract import All, AnyOf, Not, Order, Test, Where
 from backends.tickets.events import iso
-from backends.tickets.model import TicketQuery
+from backends.tickets.model import Term, TicketQuery
 
 INDEXES = (
     "number", "phase,updated_at", "queue,updated_at", "assignee,updated_at", "status", "priority", "updated_at", "created_at", "due_at",
@@ -30,10 +30,46 @@ def where(query: TicketQuery, at: datetime) -> Where:
         parts.append(requested_by(query.requester))
     if query.ref:
         parts.append(about(query.ref))
+    parts += [condition(term) for term in query.terms]
     if query.text.strip():
         words: Where = All(tuple(Test("search", "has", word) for word in query.text.lower().split()))
         parts.append(Not(words) if query.inverse else words)
     return All(tuple(parts))
+
+
+_STORED = {"owner": "assignee", "created": "created_at", "updated": "updated_at", "due": "due_at", "pending": "pending_until", "vendor": "pending_reason"}
+
+
+def condition(term: Term) -> Where:
+    """One condition of a query on stored tickets."""
+    found = _condition(term)
+    return Not(found) if term.negated else found
+
+
+def _condition(term: Term) -> Where:
+    field = _STORED.get(term.field, term.field)
+    if term.op == "none":
+        return AnyOf((Test(field, "eq", None), Test(field, "eq", "")))
+    if term.op in ("before", "after"):
+        return Test(field, "lt" if term.op == "before" else "gt", iso(datetime.fromisoformat(term.values[0])))
+    if term.field == "field":
+        return AnyOf(tuple(Test(f"fields.{term.values[0]}", "eq", value) for value in term.values[1:]))
+    return AnyOf(tuple(_value(term.field, field, term.op, value) for value in term.values))
+
+
+def _value(name: str, field: str, op: str, value: str) -> Where:
+    if name == "requester":
+        return requested_by(value)
+    if name == "ref":
+        return about(value)
+    if name == "tag":
+        return Test("tags", "member", value)
+    if name in ("priority", "number"):
+        digits = value.upper().removeprefix("T-").removeprefix("P")
+        return Test(field, "eq", int(digits) if digits.isdigit() else -1)
+    if name == "text":
+        return All(tuple(Test("search", "has", word) for word in value.lower().split()))
+    return Test(field, "has" if op == "has" else "eq", value)
 
 
 def requested_by(who: str) -> Where:
