@@ -5,12 +5,16 @@ No verb here touches a backend: `console.perform` plans, the bottom line confirm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from backends.contract import Change, Plan, Ref
+from backends.errors import BackendError
 from console.perform import Confirmation, Performed, perform
 from screens.plan_lines import plan_lines
+from screens.ticket_verbs import TicketVerbs
+from widgets.toned import Line
 
 if TYPE_CHECKING:
     from screens.base import ConsoleScreen, Handler
@@ -23,19 +27,17 @@ class Verbs:
 
     def __init__(self, screen: ConsoleScreen, targets: Callable[[], list[str]], after: Callable[[], None]) -> None:
         self._screen = screen
-        self._targets = targets
+        self.targets = targets
         self._after = after
 
     def handlers(self) -> Mapping[str, Handler]:
         """Action id -> handler."""
         return {
-            "tickets.take": lambda: self._plain("take"), "tickets.release": lambda: self._plain("release"),
-            "tickets.assign": self.assign, "tickets.status": self.status, "tickets.reply": self.reply, "tickets.note": self.note,
-            "tickets.create": self.create, "tickets.edit": self.edit,
-            "devices.check": lambda: self._plain("check"), "devices.ack": self.acknowledge, "devices.unack": lambda: self._plain("unack"),
+            **TicketVerbs(self._screen, self).handlers(),
+            "devices.check": lambda: self.plain("check"), "devices.ack": self.acknowledge, "devices.unack": lambda: self.plain("unack"),
             "devices.downtime": self.downtime, "devices.ticket": self.ticket_about, "accounts.ticket": self.ticket_about,
-            "accounts.unlock": lambda: self._plain("unlock"), "accounts.enable": lambda: self._plain("enable"),
-            "accounts.disable": lambda: self._plain("disable"), "accounts.add-member": lambda: self._membership("add-member"),
+            "accounts.unlock": lambda: self.plain("unlock"), "accounts.enable": lambda: self.plain("enable"),
+            "accounts.disable": lambda: self.plain("disable"), "accounts.add-member": lambda: self._membership("add-member"),
             "accounts.remove-member": lambda: self._membership("remove-member"), "accounts.expiry": self.expiry,
         }  # fmt: skip
 
@@ -43,17 +45,56 @@ class Verbs:
 
     async def change(self, verb: str, values: Mapping[str, Any] | None = None, *, targets: list[str] | None = None) -> bool:
         """Do a verb to every target, one after the other; True when all were done."""
-        refs = [Ref.parse(target) for target in (self._targets() if targets is None else targets)]
+        refs = [Ref.parse(target) for target in (self.targets() if targets is None else targets)]
         if not refs:
             self._screen.say("Nothing is selected.", "warn")
             return False
-        done = 0
-        for ref in refs:
-            change = Change(ref.domain, ref.backend, verb, ref.id, values=dict(values or {}))
-            done += await self.one(change)
-        if len(refs) > 1:
-            self._screen.say(f"{done} of {len(refs)} done.", "ok" if done == len(refs) else "warn")
-        return done == len(refs)
+        changes = [Change(ref.domain, ref.backend, verb, ref.id, values=dict(values or {})) for ref in refs]
+        if len(changes) > 1:
+            return await self._bulk(verb, changes)
+        return await self.one(changes[0])
+
+    async def _bulk(self, verb: str, changes: list[Change]) -> bool:
+        """All of them planned and shown at once, one yes, then a result for each."""
+        plans: list[Plan] = []
+        refused: list[str] = []
+        for change in changes:
+            try:
+                plans.append((await perform(self._screen.desk, change, confirm=self._confirm, dry_run=True)).plan)
+            except BackendError as error:
+                refused.append(f"{change.target[:12]}: {error.text}")
+        lines: list[Line] = [((f" {verb} {len(plans)} of {len(changes)} marked", "title"),)]
+        lines += [((f"   {plan.summary}", ""), ("  " + plan.public if plan.public else "", "public")) for plan in plans]
+        lines += [((f"   not possible: {text}", "warn"),) for text in refused]
+        word = str(len(plans)) if any(plan.danger >= 2 for plan in plans) else ""
+        if not plans or not await self._screen.bottom.confirm(lines, word):
+            self._screen.say("Left; nothing was done." if plans else f"Not possible: {'; '.join(refused)}", "dim" if plans else "warn")
+            return False
+        failed = list(refused)
+        for plan in plans:
+            await self._bulk_one(plan, word, failed)
+        self._after()
+        done = len(changes) - len(failed)
+        self._screen.say(f"{done} done" + (f", {len(failed)} not: {'; '.join(failed)}" if failed else ""), "warn" if failed else "ok")
+        return not failed
+
+    async def _bulk_one(self, plan: Plan, reason: str, failed: list[str]) -> None:
+        async def yes(fresh: Plan) -> Confirmation | None:
+            return Confirmation(fresh.confirm_word, "marked together" if reason else "")
+
+        name = (plan.change.label or plan.change.target).split(" ")[0]
+        try:
+            performed = await perform(self._screen.desk, replace(plan.change, values=self._asked(plan)), confirm=yes)
+        except BackendError as error:
+            failed.append(f"{name}: {error.text}")
+            return
+        if performed.outcome is None or performed.outcome.word != "done":
+            failed.append(f"{name}: {performed.outcome.word if performed.outcome else 'left'}")
+
+    @staticmethod
+    def _asked(plan: Plan) -> dict[str, Any]:
+        """What was wanted, without what the planning added."""
+        return {name: value for name, value in plan.change.values.items() if name not in ("event", "was", "other", "new")}
 
     async def one(self, change: Change) -> bool:
         """Plan, confirm, do, read back, say."""
@@ -81,78 +122,32 @@ class Verbs:
             f"{outcome.word.capitalize()}: {performed.plan.summary}" + (f" - {text}" if text else ""), _OUTCOME_TONE[outcome.word]
         )
 
-    async def _plain(self, verb: str) -> None:
+    async def plain(self, verb: str) -> None:
+        """A verb that asks nothing."""
         await self.change(verb)
 
-    def _backend(self, target: str = "") -> Any:
+    def backend(self, target: str = "") -> Any:
+        """The backend of a target; without one the first ticket system."""
         ref = Ref.parse(target) if target else None
         for opened in self._screen.desk.backends(ref.domain if ref else "tickets"):
             if opened.backend is not None and (ref is None or opened.name == ref.backend):
                 return opened.backend
         return None
 
-    # -- tickets ----------------------------------------------------------------------------------------
+    # -- writing ----------------------------------------------------------------------------------------
 
-    async def assign(self) -> None:
-        """To whom, with the names the desk knows."""
-        words = await self._backend().vocabulary()
-        who = await self._screen.bottom.ask(
-            "Assign to:", complete=lambda head: [name for name in words.agents if name.startswith(head.split(" ")[-1])]
-        )
-        if who is not None:
-            await self.change("assign", {"assignee": who.strip()})
-
-    async def status(self) -> None:
-        """One of the statuses offered; a waiting or solved one asks why."""
-        targets = self._targets()
-        if not targets:
-            return
-        ticket = await self._backend(targets[0]).ticket(Ref.parse(targets[0]).id)
-        words = await self._backend(targets[0]).vocabulary()
-        items = [(str(place + 1), name, name) for place, name in enumerate(ticket.offered[:9])]
-        status = await self._screen.bottom.choose(f"{ticket.row.number} is {ticket.row.status}. Which status?", items)
-        if status is None:
-            return
-        values: dict[str, Any] = {"status": status}
-        phase = words.statuses.get(status)
-        if phase in ("paused", "resolved"):
-            reason = await self._screen.bottom.ask("Waiting for what?" if phase == "paused" else "What solved it?")
-            if reason is None:
-                return
-            values["reason"] = reason.strip()
-        await self.change("status", values)
-
-    async def edit(self) -> None:
-        """One field to a new value."""
-        items = [("s", "subject", "subject"), ("q", "queue", "queue"), ("c", "category", "category"), ("i", "impact", "impact (1 widest to 4)"),
-                 ("u", "urgency", "urgency (1 most urgent to 4)"), ("p", "priority", "priority (1 to 4)")]  # fmt: skip
-        field = await self._screen.bottom.choose("Change which field?", items)
-        if field is None:
-            return
-        value = await self._screen.bottom.ask(f"New {field}:")
-        if value is not None:
-            number = field in ("impact", "urgency", "priority") and value.strip().isdigit()
-            await self.change("edit", {field: int(value) if number else value.strip()})
-
-    def reply(self) -> None:
-        """A public reply, written on its own screen."""
-        self._compose("reply", "PUBLIC reply to", "public")
-
-    def note(self) -> None:
-        """An internal note, written on its own screen."""
-        self._compose("note", "Internal note on", "internal")
-
-    def _compose(self, verb: str, title: str, tone: str) -> None:
+    def compose(self, verb: str, title: str, tone: str, values: Callable[[str], Awaitable[dict[str, Any]]] | None = None) -> None:
+        """A text on its own screen; `values` makes the change's values of it."""
         from screens.compose import ComposeScreen
 
-        targets = self._targets()[:1]
+        targets = self.targets()[:1]
         if not targets:
             return
         label = self._label()
 
         async def send(text: str) -> bool:
             composing = Verbs(screen, lambda: targets, self._after)
-            done = await composing.change(verb, {"body": text}, targets=targets)
+            done = await composing.change(verb, await values(text) if values else {"body": text}, targets=targets)
             if done:
                 self._screen.say(f"Done: {verb} on {label}", "ok")
             return done
@@ -164,17 +159,14 @@ class Verbs:
         label = getattr(self._screen, "label", None)
         if callable(label):
             return str(label())
-        return self._targets()[0].split(":", 2)[2]
-
-    async def create(self) -> None:
-        """A new ticket: subject, requester, then the text."""
-        await self._new_ticket([])
+        return self.targets()[0].split(":", 2)[2]
 
     async def ticket_about(self) -> None:
         """A new ticket about the device or account under the cursor."""
-        await self._new_ticket(self._targets()[:1])
+        await self.new_ticket(self.targets()[:1])
 
-    async def _new_ticket(self, about: list[str]) -> None:
+    async def new_ticket(self, about: list[str]) -> None:
+        """A new ticket about these records: subject, requester, a line of text."""
         bottom = self._screen.bottom
         names = [opened.name for opened in self._screen.desk.backends("tickets") if opened.backend is not None]
         if not names:
@@ -226,10 +218,10 @@ class Verbs:
         await self.change("downtime", {"start": now().isoformat(), "end": end.isoformat(), "comment": comment.strip()})
 
     async def _membership(self, verb: str) -> None:
-        targets = self._targets()
+        targets = self.targets()
         if not targets:
             return
-        groups = await self._backend(targets[0]).groups()
+        groups = await self.backend(targets[0]).groups()
         names = [group.name for group in groups]
         group = await self._screen.bottom.ask(
             "Into which group:" if verb == "add-member" else "Out of which group:",
