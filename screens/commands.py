@@ -26,7 +26,7 @@ SHORT = {
 }
 WORDS = (
     "tickets", "devices", "backups", "accounts", "jobs", "ledger", "wall", "view", "open", "ticket", "user", "device", "link", "unlink",
-    "theme", "refresh", "help", "quit",
+    "theme", "refresh", "help", "quit", "call", "walkin",
 )  # fmt: skip
 
 
@@ -73,6 +73,10 @@ class Commands:
         }  # fmt: skip
         if name in DOMAINS:
             self._list(name, rest)
+        elif name in ("call", "walkin"):
+            from screens.call import take_call
+
+            await take_call(self._screen, rest, "phone" if name == "call" else "walk-in")
         elif name in ("ticket", "user", "device", "open", "link", "unlink"):
             await self._record(name, rest)
         elif name in deeds:

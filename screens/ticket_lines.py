@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from backends.contract import now
-from backends.tickets.model import OPEN_PHASES, Event, Ticket
+from backends.tickets.model import OPEN_PHASES, Event, Ticket, TicketRow
 from console.ages import age, due, stamp
 from widgets.toned import Line
 from widgets.wrap import fields, heading, prose
@@ -14,14 +15,35 @@ _DEEDS = {
     "created": "opened it", "replied": "replied", "noted": "noted", "call_logged": "logged a call", "taken": "took it",
     "released": "gave it back", "assigned": "assigned it", "stolen": "took it over", "status_changed": "changed the status",
     "field_changed": "changed", "reopened": "reopened it", "closed": "closed it", "linked": "linked", "unlinked": "unlinked",
-    "pending_set": "set it waiting", "woke_up": "woke up", "vendor_referred": "referred it to a vendor", "action_run": "did",
+    "pending_set": "set it waiting", "woke_up": "brought it back", "vendor_referred": "referred it to a vendor", "action_run": "did",
+    "vendor_returned": "took it back from the vendor", "merged_away": "merged it into another", "merged_in": "merged another into it", "split": "split it",
+    "attached": "attached", "time_logged": "spent time", "approval_asked": "asked for authority", "approved": "approved", "refused": "refused",
+    "watched": "changed who is told", "checked": "ticked", "alerted": "heard the alert again",
 }  # fmt: skip
 
 
-def ticket_lines(ticket: Ticket, events: Sequence[Event], links: Sequence[str], timezone: str, width: int) -> list[Line]:
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What stands around a ticket: the requester's other open ones, solved ones that sound alike, colleagues who look at it now."""
+
+    theirs: tuple[TicketRow, ...] = ()
+    alike: tuple[TicketRow, ...] = ()
+    watching: tuple[str, ...] = ()
+
+
+def ticket_lines(ticket: Ticket, events: Sequence[Event], links: Sequence[str], timezone: str, width: int, around: Around | None = None) -> list[Line]:
     """The whole view for a width."""
+    around = around or Around()
     out: list[Line] = [((f" {ticket.row.number}  ", "accent"), (ticket.row.subject, "title")), ()]
+    if around.watching:
+        out[-1] = ((f" {', '.join(around.watching)} has it open too: a conflict is shown, nothing is lost", "warn"),)
     out += fields(_facts(ticket, timezone), width)
+    out += _promises(ticket, width)
+    out += _work(ticket, timezone, width)
+    for title, rows in (("Open from the same person", around.theirs), ("Solved before, by its words", around.alike)):
+        if rows:
+            out += heading(title, width)
+            out += [((f" {row.number} ", "accent"), (f" {row.status:12} ", "dim"), (row.subject, "")) for row in rows]
     if links:
         out += heading("Linked", width, "J jumps")
         out += [((" " + link, "accent"),) for link in links]
@@ -51,6 +73,8 @@ def _facts(ticket: Ticket, timezone: str) -> list[tuple[str, str, str]]:
         ("Contact", "  ".join(part for part in (person.phone, person.email) if part), ""),
         ("Where", "  ".join(part for part in (person.location, person.department) if part), ""),
         ("Watchers", ", ".join(watcher.label() for watcher in ticket.watchers), ""),
+        ("Followed by", ", ".join(ticket.followers), ""),
+        ("By hand", ticket.priority_reason, ""),
         ("Opened", f"{stamp(row.created_at, timezone)} ({age(row.created_at, moment)}) by {ticket.origin}", ""),
         ("Answered", stamp(ticket.first_response_at, timezone) or "not yet", "" if ticket.first_response_at else "warn"),
         ("Resolved", stamp(ticket.resolved_at, timezone), "ok"),
@@ -58,7 +82,47 @@ def _facts(ticket: Ticket, timezone: str) -> list[tuple[str, str, str]]:
         ("Time spent", f"{ticket.time_spent // 60}h{ticket.time_spent % 60:02d}" if ticket.time_spent else "", ""),
         ("Reopened", f"{ticket.reopened} times" if ticket.reopened else "", "warn"),
         ("Tags", ", ".join(ticket.tags), ""),
+        ("Alert", ticket.dedupe_key, ""),
+        *((name, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value), "") for name, value in ticket.fields.items()),
     ]
+
+
+_SHOWN_ABOVE = ("links", "referrals", "approvals", "checklist", "attachments", "fields")
+"""Fields whose stored form says nothing to a reader; their events speak for themselves."""
+_SLA_TONE = {"met": "ok", "running": "", "paused": "dim", "breached": "bad"}
+
+
+def _promises(ticket: Ticket, width: int) -> list[Line]:
+    if not ticket.sla:
+        return []
+    out = heading("Promises", width)
+    for target in ticket.sla:
+        out.append(((f" {target.what:13}", ""), (f"{target.state:9}", _SLA_TONE.get(target.state, "")), (target.text, "dim")))
+    return out
+
+
+def _work(ticket: Ticket, timezone: str, width: int) -> list[Line]:
+    """Vendors, ties, authority, checklist and files, where there are any."""
+    out: list[Line] = []
+    if ticket.referrals:
+        out += heading("Vendors", width)
+        for one in ticket.referrals:
+            days = f"  promised {stamp(one.promised_for, timezone)[:10]}" if one.promised_for else ""
+            days += f"  follow up {stamp(one.follow_up_on, timezone)[:10]}" if one.follow_up_on else ""
+            out.append(((f" {one.vendor}", "accent" if one.open else "dim"), (f"  {one.reference}  {one.contact}{days}", "dim"), ("" if one.open else "  returned", "ok")))
+    if ticket.links:
+        out += heading("Tickets", width)
+        out += [((f" {link.kind.replace('_', ' '):14}", "dim"), (f"{link.number or link.to} ", "accent"), (link.subject, ""), (f"  ({link.status})" if link.status else "", "dim")) for link in ticket.links]
+    if ticket.approvals:
+        out += heading("Authority", width)
+        out += [((f" {one.decision or 'open':9}", {"approved": "ok", "refused": "bad"}.get(one.decision, "warn")), (one.what, ""), (f"  asked of {one.by}  {one.document}", "dim")) for one in ticket.approvals]
+    if ticket.checklist:
+        out += heading("Checklist", width, f"{sum(done for _, done in ticket.checklist)} of {len(ticket.checklist)}")
+        out += [((f" {'[x]' if done else '[ ]'} ", "ok" if done else ""), (text, "dim" if done else "")) for text, done in ticket.checklist]
+    if ticket.attachments:
+        out += heading("Files", width, "d saves one")
+        out += [((f" {file.name}", "accent"), (f"  {file.size:,} bytes  {file.mime}", "dim")) for file in ticket.attachments]
+    return out
 
 
 def _waiting(ticket: Ticket, timezone: str) -> str:
@@ -75,9 +139,9 @@ def _event(event: Event, timezone: str, width: int) -> list[Line]:
     spent = f"  {event.minutes} min" if event.minutes else ""
     out: list[Line] = [
         (),
-        ((f" {stamp(event.at, timezone)} ", "dim"), (f" {word} ", tone), (f" {event.actor}", "title"), (f" {deed}{spent}", "dim")),
+        ((f" {event.seq:>2} {stamp(event.at, timezone)} ", "dim"), (f" {word} ", tone), (f" {event.actor}", "title"), (f" {deed}{spent}", "dim")),
     ]
-    out += [_difference(change.field, change.old, change.new) for change in event.changes]
+    out += [_difference(change.field, change.old, change.new) for change in event.changes if change.field not in _SHOWN_ABOVE]
     if event.body:
         out += prose(event.body, width - 2, "", "   ┃ " if event.public else "   │ ")
     return out

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backends.contract import Ref
-from screens.saving import save_attachment
+from console.saving import save_attachment
 
 if TYPE_CHECKING:
     from screens.base import ConsoleScreen, Handler

@@ -20,6 +20,8 @@ AUTOMATIC = "mail-auto"
 """`via` of an answer that no person wrote."""
 INBOUND = ("mail", "portal")
 """`via` of words that come in; there the requester's own are not the desk's."""
+SPOKEN = ("phone", "walk-in")
+"""Origins of a ticket at which the requester was spoken to."""
 MATCHED = ("queue", "kind", "priority", "department")
 _FOLLOWED = ("phase", "status", "pending_reason", "login", "email", *MATCHED)
 
@@ -216,7 +218,14 @@ def _matched(now: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_word(fact: _Fact, now: Mapping[str, Any]) -> bool:
-    if fact.via == AUTOMATIC or not (fact.type == "call_logged" or (fact.type == "replied" and fact.public)):
+    return is_word(fact.type, fact.public, fact.via, fact.actor, fact.new.get("origin"), now)
+
+
+def is_word(type_: str, public: bool, via: str, actor: str, origin: object, ticket: Mapping[str, Any]) -> bool:
+    """A public word of the desk: a reply, a logged call, or the ticket that a caller or visitor was given; not an automatic answer."""
+    own = {str(ticket.get(name) or "").casefold() for name in ("login", "email")} - {""}
+    if type_ == "created":
+        return origin in SPOKEN and bool(own) and actor.casefold() not in own
+    if via == AUTOMATIC or not (type_ == "call_logged" or (type_ == "replied" and public)):
         return False
-    own = {str(now.get(name) or "").casefold() for name in ("login", "email")} - {""}
-    return not (fact.via in INBOUND and fact.actor.casefold() in own)
+    return not (via in INBOUND and actor.casefold() in own)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from backends.tickets.clock import AUTOMATIC, INBOUND, reason_of
+from backends.tickets.clock import is_word, reason_of
 from backends.tickets.model import Event, FieldChange, Phase
 from backends.tickets.promise import Promise
 
@@ -72,10 +72,8 @@ def fold_all(events: Iterable[Mapping[str, Any]], promise: Promise = USUAL) -> J
 
 def _is_word(event: Mapping[str, Any], ticket: Mapping[str, Any]) -> bool:
     """A public word of the desk: a reply or a call, not an automatic answer, not what the requester wrote."""
-    if event.get("via") == AUTOMATIC or not (event["type"] == "call_logged" or (event["type"] == "replied" and event.get("public"))):
-        return False
-    own = {str(ticket.get(name) or "").casefold() for name in ("login", "email")} - {""}
-    return not (event.get("via") in INBOUND and str(event.get("actor", "")).casefold() in own)
+    origin = event["set"].get("origin")
+    return is_word(str(event["type"]), bool(event.get("public")), str(event.get("via") or "ui"), str(event.get("actor", "")), origin, ticket)
 
 
 def _turns(ticket: Json, at: str) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from typing import Any
 
 from backends.contract import Change
 from backends.tickets.model import OPEN_PHASES, TicketQuery, TicketRow
 from console.cli.options import read_options, write_options
 from console.cli.output import Output
+from console.cli.ticket_work import add_work, text
 from console.cli.writing import run_change
 from console.desk import Desk
 from console.query_text import read_query
@@ -23,23 +23,24 @@ _COLUMNS = (
 
 def add_verbs(verbs: Any) -> None:
     """Reading and writing verbs."""
-    for name, text in (("list", "a list, open ones by default"), ("search", "find a text in all tickets")):
-        parser = read_options(verbs.add_parser(name, help=text))
+    for name, words in (("list", "a list, open ones by default"), ("search", "find a text in all tickets")):
+        parser = read_options(verbs.add_parser(name, help=words))
         if name == "search":
             parser.add_argument("text")
         _filters(parser, name == "list")
         parser.set_defaults(run=list_tickets, searching=name == "search")
-    for name, text, run in (("show", "one ticket with its timeline", show), ("counts", "figures over all open tickets", counts)):
-        parser = read_options(verbs.add_parser(name, help=text))
+    for name, words, run in (("show", "one ticket with its timeline", show), ("counts", "figures over all open tickets", counts)):
+        parser = read_options(verbs.add_parser(name, help=words))
         if name == "show":
             parser.add_argument("ticket", metavar="NUMBER")
         parser.set_defaults(run=run)
     _writing(verbs)
+    add_work(verbs)
 
 
 def _filters(parser: argparse.ArgumentParser, with_text: bool) -> None:
     parser.add_argument("--backend", help="of this backend only")
-    parser.add_argument("--filter", default="", help='as typed behind /: words, "status:open owner:me queue:net prio:1 overdue"')
+    parser.add_argument("--filter", default="", help='as typed behind /: words, "status:open owner:me queue:net prio:1 due<2d !tag:spam"')
     if with_text:
         parser.add_argument("--text", default="", help="subject, requester or number holds this")
     for name in ("queue", "status", "assignee"):
@@ -61,11 +62,11 @@ def _filters(parser: argparse.ArgumentParser, with_text: bool) -> None:
 def _writing(verbs: Any) -> None:
     plain = (("take", "become its assignee"), ("release", "give it back to the queue"), ("assign", "give it to somebody"), ("status", "move it along"),
              ("reply", "a PUBLIC reply"), ("note", "an internal note"), ("edit", "change fields"), ("link", "it is about a record"), ("unlink", "it is not about a record"))  # fmt: skip
-    for name, text in plain:
-        parser = write_options(verbs.add_parser(name, help=text))
+    for name, words in plain:
+        parser = write_options(verbs.add_parser(name, help=words))
         parser.add_argument("number", metavar="NUMBER")
         if name == "assign":
-            parser.add_argument("assignee", help='a login, or "" for nobody')
+            parser.add_argument("assignee", help='a login, @team, or "" for nobody')
         elif name == "status":
             parser.add_argument("status")
             parser.add_argument("--until", default="", help="wakes up then (ISO date and time)")
@@ -75,7 +76,7 @@ def _writing(verbs: Any) -> None:
             if name == "reply":
                 parser.add_argument("--status", default="")
         elif name == "edit":
-            parser.add_argument("field", choices=("subject", "queue", "category", "impact", "urgency", "priority"))
+            parser.add_argument("field", choices=("subject", "queue", "category", "kind", "location", "estimate", "impact", "urgency", "priority"))
             parser.add_argument("value")
         elif name in ("link", "unlink"):
             parser.add_argument("ref", metavar="REF")
@@ -122,11 +123,17 @@ async def show(desk: Desk, args: argparse.Namespace, out: Output) -> int:
         out.record("ticket", {**dataclasses.asdict(ticket), "events": [dataclasses.asdict(event) for event in events]})
         return 0
     facts = {name: value for name, value in {**_item(ticket.row), "kind": ticket.kind, "requester": ticket.requester.label(), "email": ticket.requester.email,
-             "category": ticket.category, "waiting for": ticket.pending_reason, "resolution": ticket.resolution, "may go to": ticket.offered, "about": ticket.refs}.items() if value}  # fmt: skip
+             "category": ticket.category, "waiting for": ticket.pending_reason, "resolution": ticket.resolution, "may go to": ticket.offered, "about": ticket.refs,
+             "promises": [f"{one.what} {one.state}: {one.text}" for one in ticket.sla], "tied to": [f"{one.kind} {one.number}" for one in ticket.links],
+             "vendors": [f"{one.vendor} {one.reference}" for one in ticket.referrals], "files": [one.name for one in ticket.attachments],
+             "authority": [f"{one.id} {one.what}: {one.decision or 'open'} ({one.by})" for one in ticket.approvals],
+             "checklist": [f"{'[x]' if done else '[ ]'} {item}" for item, done in ticket.checklist]}.items() if value}  # fmt: skip
     out.record("ticket", facts)
     for event in events:
         out.say(f"\n{event.at:%Y-%m-%d %H:%M} {'PUBLIC' if event.public else 'internal'} {event.actor} {event.type}")
         for change in event.changes:
+            if isinstance(change.new, list) and change.new and isinstance(change.new[0], dict):
+                continue  # ties, referrals, files: said above, their stored form says nothing
             out.say(f"  {change.field}: {change.old or 'nothing'} -> {change.new or 'nothing'}")
         if event.body:
             out.say("  " + event.body.replace("\n", "\n  "))
@@ -140,23 +147,19 @@ async def counts(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-def _text(body: str) -> str:
-    return sys.stdin.read() if body == "-" else body
-
-
 async def write(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     """One verb on one ticket."""
     backend = await desk.backend("tickets")
     row = (await backend.ticket(args.number)).row
     values: dict[str, Any] = {}
     if args.verb_name == "assign":
-        values["assignee"] = args.assignee
+        values = {"team": args.assignee[1:]} if args.assignee.startswith("@") else {"assignee": args.assignee}
     elif args.verb_name == "status":
         values = {"status": args.status, "reason": args.reason, "until": args.until}
     elif args.verb_name in ("reply", "note"):
-        values = {"body": _text(args.body), "minutes": args.minutes, "status": getattr(args, "status", "")}
+        values = {"body": text(args.body), "minutes": args.minutes, "status": getattr(args, "status", "")}
     elif args.verb_name == "edit":
-        values[args.field] = int(args.value) if args.value.isdigit() and args.field in ("impact", "urgency", "priority") else args.value
+        values[args.field] = int(args.value) if args.value.isdigit() and args.field in ("impact", "urgency", "priority", "estimate") else args.value
     elif args.verb_name in ("link", "unlink"):
         values["ref"] = args.ref
     args.ticket = None
@@ -170,7 +173,7 @@ async def create(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     levels = {name: getattr(args, name) for name in ("impact", "urgency", "priority") if getattr(args, name) is not None}
     values = {
         "subject": args.subject,
-        "body": _text(args.body),
+        "body": text(args.body),
         "requester": person,
         "queue": args.queue,
         "category": args.category,
