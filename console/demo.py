@@ -27,7 +27,7 @@ from console.config import Config, load_config
 SITE = "Juniper County (DEMO)"
 ZONE = "America/Denver"
 SEED = 7
-BIG = 10_000
+BIG = 2_000
 """From this many tickets on the store is SQLite: TinyDB holds everything in memory."""
 BATCH = 4000
 FORMAT = 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from backends.contract import Change
 from backends.tickets.model import Person
 from console.calls import call_values, likely, who_is
+from widgets.toned import Line
 
 if TYPE_CHECKING:
     from screens.base import ConsoleScreen
@@ -33,9 +34,9 @@ async def take_call(screen: ConsoleScreen, typed: str, origin: str = "phone") ->
         return
     words = await opened.backend.vocabulary()
     category = likely(subject, words.categories)
-    body = await screen.bottom.ask(
-        f"{person.label()}  {person.phone}  {person.location} {person.department}  [{category or 'no category'}]  notes, enter ends the call:"
-    )
+    facts = "  ".join(part for part in (person.phone, person.location, person.department, category or "no category") if part)
+    above: list[Line] = [((f" {person.label()}  ", "title"), (facts, "dim")), ((f" {subject.strip()}", ""), ("   the call is timed until enter", "dim"))]
+    body = await screen.bottom.ask("Notes:", above=above)
     if body is None:
         return
     minutes = max(1, round((time.monotonic() - started) / 60 + 0.49))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from backends.contract import Plan
 from widgets.toned import Line
 
-_DANGER = {0: "", 1: "can be undone", 2: "HARD TO UNDO", 3: "PROTECTED: a second person must agree"}
+_DANGER = {0: "", 1: "", 2: "HARD TO UNDO", 3: "PROTECTED: a second person must agree"}
 
 
 def plan_lines(plan: Plan) -> list[Line]:
     """The summary, each step, side effects, and what is missing."""
     tone = "bad" if plan.danger >= 2 else "dim"
-    out: list[Line] = [((" " + plan.summary, "title"), ("   " + _DANGER[plan.danger], tone))]
+    word = _DANGER[plan.danger] or ("can be undone" if plan.inverse is not None else "")
+    out: list[Line] = [((" " + plan.summary, "title"), ("   " + word, tone))]
     for step in plan.steps[:12]:
         out.append(
             ((f"   {step.what}: ", "dim"), (_short(step.before) or "nothing", "dim"), (" → ", "dim"), (_short(step.after) or "nothing", ""))

@@ -13,7 +13,7 @@ from console.demo import SEED, prepare_demo
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Sizes, seed and folder."""
     parser.add_argument("--seed", type=int, default=SEED, help=f"the same seed makes the same county ({SEED})")
-    parser.add_argument("--tickets", type=int, default=40_000, metavar="N", help="tickets (40000); more than 10000 are kept in SQLite")
+    parser.add_argument("--tickets", type=int, default=40_000, metavar="N", help="tickets (40000); more than 2000 are kept in SQLite")
     parser.add_argument("--devices", type=int, default=400, metavar="N", help="devices (400)")
     parser.add_argument("--people", type=int, default=200, metavar="N", help="accounts (200)")
     parser.add_argument("--wall", action="store_true", help="the wallboard instead of the desk")
