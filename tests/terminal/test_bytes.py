@@ -74,7 +74,7 @@ def _deskside(place: Path, *words: str, allowed: tuple[int, ...] = (0,)) -> None
 
 def test_a_confirmation(desk: Terminal) -> None:
     desk.send("a")
-    desk.wait_for("Assign to:")
+    desk.wait_for("Assign to (a login")
     desk.send("zoe")
     desk.settle()
     desk.send("\r")
