@@ -168,3 +168,16 @@ async def test_a_jump_from_the_list_goes_to_what_is_linked(desk: Desk) -> None:
         await pilot.press("J")
         await until(pilot, lambda: "Devices ›" in shown(app))
     assert [entry["kind"] for entry in desk.ledger.read() if entry.get("action") == "tickets.link"] in (["intent", "result"], ["result", "intent"])
+
+
+async def test_the_wall_never_says_none_of_what_it_has_not_heard(desk: Desk) -> None:
+    from screens.wall_state import gather_wall
+
+    wall = await gather_wall(desk)
+    assert {tile.name: tile.number for tile in wall.tiles if tile.name != "backups not OK"} == dict.fromkeys(
+        ("tickets open", "overdue", "new", "unassigned", "devices not OK", "accounts locked")
+    )
+    assert wall.blocks[0].empty == "not known yet" and wall.tiles[0].note == "opening"
+    await desk.open()
+    wall = await gather_wall(desk)
+    assert wall.tiles[0].number == 0 and wall.blocks[1].empty == "none is overdue"
