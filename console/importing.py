@@ -161,12 +161,11 @@ class Import:
     async def _tie(self, importer: Any, progress: Says) -> None:
         """The second pass: ties between what is here now."""
         open_ = await in_thread(STORE_SECONDS, importer.untied)
-        for done, ident in enumerate(open_, 1):
-            made, left = await in_thread(STORE_SECONDS, importer.tie, ident)
+        for start in range(0, len(open_), BATCH):
+            made, left = await in_thread(STORE_SECONDS, importer.tie, open_[start : start + BATCH])
             self.report.counts["tied"] += made
             self.report.counts["untied"] += left
-            if not done % BATCH:
-                progress.step(f"ties of {done:,} tickets", done, len(open_))
+            progress.step(f"ties of {min(start + BATCH, len(open_)):,} tickets", start, len(open_))
 
     def _say(self, progress: Says, dry: bool) -> None:
         done = sum(self.report.counts[name] for name in _DONE.values())

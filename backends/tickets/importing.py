@@ -215,32 +215,41 @@ class Importer:
         where = All((Test("source", "eq", self._source), Test("open_links", "eq", True)))
         return [record.id for record in self._store.select(IMPORTS, where, fields=())]
 
-    def tie(self, ident: str) -> tuple[int, int]:
-        """The open ties of one ticket: (how many were made, how many lead to a ticket that is not here and stay open for a later run)."""
-        record = self._store.get(IMPORTS, ident)
-        if record is None:
-            return 0, 0
-        done, left = [list(link) for link in record.doc.get("linked", ())], []
-        before = len(done)
-        for kind, id in record.doc["links"]:
-            other = ident_of(self._source, id)
-            if self._store.get(TICKETS, other) is None:
-                left.append([kind, id])
-                continue
-            self._tie(ident, kind, other)
-            self._tie(other, LINK_INVERSE[kind], ident)
-            done.append([kind, id])
-        if len(done) > before:
-            self._store.put(IMPORTS, ident, {**record.doc, "links": left, "linked": done, "open_links": bool(left)})
-        return len(done) - before, len(left)
+    def tie(self, idents: Sequence[str]) -> tuple[int, int]:
+        """The open ties of these: (how many were made, how many lead to a ticket that is not here and stay open for a later run).
 
-    def _tie(self, ident: str, kind: str, other: str) -> None:
-        link = {"kind": kind, "to": other}
+        Each ticket gets one event for all its new ties; only when both sides stand is a tie noted as made.
+        """
+        wanted: dict[str, list[dict[str, str]]] = {}
+        after: list[tuple[str, dict[str, Any]]] = []
+        made = open_ = 0
+        for record in filter(None, (self._store.get(IMPORTS, ident) for ident in idents)):
+            done, left = [list(link) for link in record.doc.get("linked", ())], []
+            for kind, id in record.doc["links"]:
+                other = ident_of(self._source, id)
+                if self._store.get(TICKETS, other) is None:
+                    left.append([kind, id])
+                    continue
+                wanted.setdefault(record.id, []).append({"kind": kind, "to": other})
+                wanted.setdefault(other, []).append({"kind": LINK_INVERSE[kind], "to": record.id})
+                done.append([kind, id])
+            made, open_ = made + len(record.doc["links"]) - len(left), open_ + len(left)
+            if len(left) != len(record.doc["links"]):
+                after.append((record.id, {**record.doc, "links": left, "linked": done, "open_links": bool(left)}))
+        for ident, links in wanted.items():
+            self._tie(ident, links)
+        if after:
+            self._store.load(IMPORTS, after)
+        return made, open_
+
+    def _tie(self, ident: str, links: Sequence[dict[str, str]]) -> None:
         here = caught_up(self._store, ident, self._house.promise).doc
-        if link in [dict(known) for known in here.get("links", ())]:
+        known = [dict(link) for link in here.get("links", ())]
+        new = [link for place, link in enumerate(links) if link not in known and link not in links[:place]]
+        if not new:
             return
-        event = {**deed("linked", {"links": [*here.get("links", ()), link]}, via=VIA), "imported": {"from": self._source}}
-        self._append(ident, event, str(here["updated_at"]), self._by, f"import-{ident}-{kind}-{other}", {"links": here.get("links")})
+        event = {**deed("linked", {"links": [*known, *new]}, via=VIA), "imported": {"from": self._source}}
+        self._append(ident, event, str(here["updated_at"]), self._by, f"import-{ident}-ties-{digest(new)}", {"links": here.get("links")})
 
     def number(self, id: str) -> str:
         """The number it has here ("T-1042"), "" while it is not here."""
