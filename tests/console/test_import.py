@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,6 +40,7 @@ from console.runner import Cancelled
 from tests.console.test_jobs import until
 from tests.contracts.test_tickets import do, new
 
+ROOT = Path(__file__).parent.parent.parent
 WORDS = {"status": {"Erledigt": "Closed", "Offen": "Open"}, "queue": {"*": "Service desk"}, "person": {"anna": "ana"}}
 
 
@@ -466,3 +470,22 @@ def _kill(place: Path) -> int:
             os.kill(int(words[4]), signal.SIGKILL)
     until(lambda: not alive(place))
     return 1
+
+
+def test_the_command_shows_asks_and_follows(tmp_path: Path) -> None:
+    def deskside(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "console", "--config", str(tmp_path / "c.toml"), "--data", str(tmp_path / "d"), *words]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+    (tmp_path / "c.toml").write_text('[roles]\ndefault = "admin"\n[tickets.desk]\nadapter = "embedded"\n')
+    path = sheet(tmp_path / "a.csv", ROWS)
+    (tmp_path / "w.toml").write_text('[status]\n"Erledigt" = "Closed"\nOffen = "Open"\n')
+    usual = ("tickets", "import", str(path), "--source", "alt", "--words", str(tmp_path / "w.toml"))
+    shown = deskside(*usual, "--dry-run", "--json")
+    assert shown.returncode == 3 and json.loads(shown.stdout)["item"]["counts"] == {"created": 2, "refused": 3}
+    unasked = deskside(*usual)
+    assert unasked.returncode == 7 and "would create 2" in unasked.stdout and "--yes" in unasked.stderr
+    done = deskside(*usual, "--yes", "--follow", "--reason", "move", "--refused", str(tmp_path / "r.csv"))
+    assert done.returncode == 3 and "done: created 2" in done.stdout and "row 4: status" in done.stdout and (tmp_path / "r.csv").exists()
+    (tmp_path / "w.toml").write_text('[statu]\nx = "y"\n')
+    assert deskside(*usual, "--dry-run").returncode == 2 and deskside("tickets", "import", "--dry-run").returncode == 2
