@@ -114,7 +114,7 @@ def incoming(ticket: Ticket, events: Any, row: TicketRow, version: str, files: t
         "priority": facts.priority, "impact": ticket.impact, "urgency": ticket.urgency, "assignee": facts.assignee, "team": facts.team,
         "requester": person.name or facts.requester, "login": person.login, "email": person.email, "phone": person.phone,
         "location": person.location or facts.location, "department": person.department, "origin": ticket.origin, "tags": list(ticket.tags),
-        "watchers": [one.email for one in ticket.watchers if one.email], "refs": list(ticket.refs), "fields": dict(ticket.fields),
+        "watchers": [one.email for one in ticket.watchers if one.email], "refs": list(ticket.refs), "fields": {**ticket.fields, **({"imported_number": facts.number} if facts.number not in ("", facts.id) else {})},
         "resolution": ticket.resolution, "pending_reason": ticket.pending_reason, "pending_until": utc(ticket.pending_until),
         "estimate": ticket.estimate, "time_spent": ticket.time_spent,
     }  # fmt: skip

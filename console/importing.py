@@ -31,6 +31,8 @@ from console.query_text import read_query
 
 STORE_SECONDS = 300.0
 ROLE = "admin"
+OUTGROWS = 2_000
+"""Tickets from which on an import makes more documents (each with its events) than the usual store is meant for."""
 _DONE = {"create": "created", "update": "updated", "skip": "skipped", "cant": "refused"}
 
 
@@ -48,6 +50,8 @@ class Import:
         target = await self._target()
         importer = await in_thread(STORE_SECONDS, target.importer, self._source_name(), self.words, self._desk.actor.login)
         items, header = await self._open(importer, dry)
+        if self._desk.store.engine == "tinydb" and self.total > OUTGROWS:
+            self.report.notes.append("the store is tinydb, meant for some 10,000 documents: run `deskside store move --to sqlite` first")
         refused = RefusedFile(self._refused_path, header)
         try:
             batch: list[Incoming] = []
