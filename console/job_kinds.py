@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from backends.contract import DOMAINS
 from backends.errors import BackendError
 from backends.threads import in_thread
-from backends.tickets.model import TicketQuery
 from console.desk import Desk
-
-PAGE = 500
-_RISKY = ("=", "+", "-", "@", "\t", "\r", "\0")
+from console.export_cells import guarded as guarded
+from console.exporting import Wanted, export_to
 
 
 async def probe(desk: Desk, spec: Mapping[str, Any], progress: Any) -> dict[str, Any]:
@@ -44,33 +40,9 @@ async def verify_ledger(desk: Desk, spec: Mapping[str, Any], progress: Any) -> d
     return {"text": verdict.sentence(), "head": verdict.head}
 
 
-def guarded(value: Any) -> Any:
-    """A CSV cell that no spreadsheet takes for a formula; numbers stay numbers."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_RISKY) else value
-
-
 async def export(desk: Desk, spec: Mapping[str, Any], progress: Any) -> dict[str, Any]:
-    """All tickets as CSV into the job's folder, a page at a time."""
-    path = progress.folder / "tickets.csv"
-    count = 0
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o660)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        writer: Any = None
-        for place in desk.backends("tickets"):
-            backend = await desk.backend("tickets", place.name)
-            offset, total = 0, 1
-            while offset < total:
-                page = await backend.tickets(TicketQuery(sort="number", descending=False), offset, PAGE)
-                total = page.total or len(page.items)
-                for row in page.items:
-                    cells = {name: guarded(value) for name, value in dataclasses.asdict(row).items()}
-                    if writer is None:
-                        writer = csv.DictWriter(file, list(cells))
-                        writer.writeheader()
-                    writer.writerow(cells)
-                    count += 1
-                offset += PAGE
-                progress.step(f"{count:,} tickets", min(count, total), total)
-                if not page.items:
-                    break
-    return {"text": f"{count:,} tickets in {path}", "file": str(path), "count": count}
+    """Tickets as CSV or JSON lines into `output`, else into the job's folder. `spec`: format, query, backend, timeline, output, force."""
+    wanted = Wanted.read(spec)
+    path = Path(spec.get("output") or progress.folder / f"tickets.{'csv' if wanted.format == 'csv' else 'jsonl'}")
+    done = await export_to(desk, wanted, path, bool(spec.get("force")), progress)
+    return {"text": f"{done.sentence()} in {path}", "file": str(path), "count": done.count, "gone": done.gone}

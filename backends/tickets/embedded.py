@@ -24,6 +24,8 @@ from backends.tickets.contract import ConflictCheck
 from backends.tickets.embedded_verbs import EmbeddedVerbs
 from backends.tickets.events import iso, read_event
 from backends.tickets.files import Files
+from backends.tickets.importing import Importer
+from backends.tickets.imports import Words
 from backends.tickets.model import OPEN_PHASES, Event, Person, Phase, QueueCount, Ticket, TicketLink, TicketQuery, TicketRow, Vocabulary
 from backends.tickets.numbers import heard, spoken
 from backends.tickets.planning import House
@@ -245,6 +247,10 @@ class EmbeddedTickets(EmbeddedVerbs):
     def _read_back(self, plan: Plan, outcome: Outcome) -> tuple[Mapping[str, Any], Any]:
         found, record = self._applying.read_back(plan, outcome)
         return found, self._whole(record)
+
+    def importer(self, source: str, words: Words, by: str) -> Importer:
+        """Takes over the tickets of another system."""
+        return Importer(self._store, self._house, self._files, source, words, by)
 
     async def poll(self) -> Sequence[Polled]:
         """The collector's side: what waited until now comes back by itself."""

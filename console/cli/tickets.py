@@ -10,6 +10,8 @@ from backends.contract import Change
 from backends.tickets.model import OPEN_PHASES, TicketQuery, TicketRow
 from console.cli.options import read_options, write_options
 from console.cli.output import Output
+from console.cli.ticket_export import add_export
+from console.cli.ticket_import import add_import
 from console.cli.ticket_work import add_work, text
 from console.cli.writing import run_change
 from console.desk import Desk
@@ -36,6 +38,8 @@ def add_verbs(verbs: Any) -> None:
         parser.set_defaults(run=run)
     _writing(verbs)
     add_work(verbs)
+    add_export(verbs)
+    add_import(verbs)
 
 
 def _filters(parser: argparse.ArgumentParser, with_text: bool) -> None:

@@ -15,6 +15,9 @@ from backends.accounts.people_demo import groups, people
 from backends.contract import Actor, Change, Plan
 from backends.errors import BackendError, BadConfig, Uncertain
 from backends.faulty import Chaos, faulty
+from backends.tickets.appending import TICKETS, timeline
+from backends.tickets.drafts import Drafts
+from backends.tickets.events import fold_all
 from backends.tickets.model import TicketQuery
 from console.config import BackendConfig, Config
 from console.desk import Desk
@@ -167,3 +170,84 @@ async def test_the_setting_reaches_every_backend_and_is_said(tmp_path: Path, mon
     backend = await desk.backend("tickets")
     assert "CHAOS 7:0" in (await backend.health()).text
     await desk.close()
+
+
+class Counting:
+    """The backend, and how often each operation was sent to it."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.sent = inner, Counter[str]()
+        kind = type(inner)
+
+        class Counted(kind):  # type: ignore[misc, valid-type]
+            async def apply(counted, plan: Plan, actor: Actor, op_id: str) -> Any:
+                self.sent[op_id] += 1
+                return await super().apply(plan, actor, op_id)
+
+        inner.__class__ = Counted
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_was_typed_is_on_the_ticket_or_in_the_draft(desk: Desk, tmp_path: Path, seed: int) -> None:
+    """The way of the screens: save the draft, perform, drop it on "done" alone. Intent and result of each that was sent stand in the ledger."""
+    counting = Counting(desk.place("tickets").backend.inner)
+    outer = desk.place("tickets").backend = faulty(counting.inner, Chaos(seed, 0.45))
+    made = await counting.inner.plan(Change("tickets", "desk", "create", values={"subject": "one"}), desk.actor)
+    ident = (await counting.inner.apply(made, desk.actor, "create")).target
+    drafts, words = Drafts(tmp_path / "drafts", "ana"), Counter()  # type: ignore[var-annotated]
+    typed: list[str] = []
+    for number in range(60):
+        verb, text = ("note", "reply")[number % 2], f"text {number}"
+        typed.append(text)
+        drafts.save(f"{verb}:{number}", text)
+        word, done = await attempt(desk, Change("tickets", "desk", verb, ident, values={"body": text}))
+        words[word] += 1
+        if word == "done":
+            drafts.drop(f"{verb}:{number}")
+        if done is not None:
+            assert counting.sent[done.op_id] <= 1, "Uncertain is not tried again"
+    there = Counter(event.body for event in await counting.inner.timeline(ident))
+    kept = set(drafts.list().values())
+    assert all(there[text] <= 1 for text in typed) and all(there[text] == 1 or text in kept for text in typed)
+    assert words["done"] > 8 and words["unknown"] > 0 and len(words) >= 4, words
+    entries = [record for record in desk.ledger.read(500) if record["action"].startswith("tickets.")]
+    by_op: dict[str, list[str]] = {}
+    for record in entries:
+        by_op.setdefault(record["op"], []).append(record["kind"])
+    assert all(sorted(kinds) == ["intent", "result"] for kinds in by_op.values())
+    assert set(counting.sent) - {"create"} <= set(by_op), "nothing is sent that the ledger did not know of before"
+    told = Counter(str(record.get("outcome")) for record in entries if record["kind"] == "result")
+    assert told["done"] == words["done"] and told["unknown"] == words["unknown"] and outer.faults
+
+
+async def test_every_verb_of_the_desk_says_the_truth_behind_misfortune(desk: Desk) -> None:
+    """Random verbs; "done" is on the ticket, an error before anything was sent left nothing, and each ticket stays the fold of its events."""
+    inner, chance = desk.place("tickets").backend.inner, random.Random(9)
+    counting, words, ids = Counting(inner), Counter(), []  # type: ignore[var-annotated]
+    for number in range(4):
+        plan = await inner.plan(Change("tickets", "desk", "create", values={"subject": f"n{number}"}), desk.actor)
+        ids.append((await inner.apply(plan, desk.actor, f"create-{number}")).target)
+    desk.place("tickets").backend = faulty(inner, Chaos(12, 0.3))
+    for number in range(150):
+        ident, other = chance.sample(ids, 2)
+        verb, values = chance.choice((
+            ("edit", {"subject": f"subject {number}"}), ("take", {}), ("release", {}), ("time", {"minutes": 5}), ("relate", {"kind": "relates", "to": other}),
+            ("unrelate", {"kind": "relates", "to": other}), ("check", {"item": f"item {number % 5}", "done": True}), ("watch", {"add": [f"w{number}@example.org"]}),
+            ("refer", {"vendor": "Copier Co"}), ("vendor-return", {"body": "back"}), ("log-call", {"body": f"call {number}", "minutes": 1}),
+        ))  # fmt: skip
+        before = {one: len(await inner.timeline(one)) for one in ids}
+        word, done = await attempt(desk, Change("tickets", "desk", str(verb), ident, values=dict(values)))  # type: ignore[call-overload]
+        words[word] += 1
+        after = {one: len(await inner.timeline(one)) for one in ids}
+        grown = sum(after.values()) - sum(before.values())
+        assert grown <= 2
+        if word == "done":
+            assert grown >= 1
+        elif word not in ("unknown", "partial"):
+            assert grown == 0, (verb, word)
+        assert done is None or counting.sent[done.op_id] <= 1
+    assert words["done"] > 40 and words["unknown"] > 2, words
+    for ident in ids:
+        record = desk.store.get(TICKETS, ident)
+        assert fold_all(timeline(desk.store, ident)) == record.doc
+    assert desk.ledger.verify().ok and desk.ledger.unfinished() == []
