@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from backends.polling import Polled
 from backends.store.contract import All, Record, Store, Test
 from backends.text import clean
 from backends.threads import in_thread
-from backends.tickets import query, records
+from backends.tickets import alerts, closing, query, records
 from backends.tickets.appending import EVENTS, TICKETS, caught_up, timeline
 from backends.tickets.applying import Applying
 from backends.tickets.contract import ConflictCheck
@@ -28,6 +28,9 @@ from backends.tickets.model import OPEN_PHASES, Event, Person, Phase, QueueCount
 from backends.tickets.numbers import heard, spoken
 from backends.tickets.planning import House
 from backends.tickets.promise import Promise
+from backends.tickets.schedules_plans import VERBS as SCHEDULE_VERBS
+from backends.tickets.schedules_run import Scheduling
+from backends.tickets.schedules_verbs import ScheduleVerbs
 from backends.tickets.waking import wake
 from backends.tickets.workflow import Statuses
 
@@ -41,7 +44,7 @@ SETTINGS = "ticket_settings"
 _DEFAULTS = {"response": ("1h", "4h", "9h", "18h"), "resolution": ("9h", "18h", "45h", "90h")}
 
 
-class EmbeddedTickets(EmbeddedVerbs):
+class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs):
     """The whole contract; conflicts are noticed atomically, as two writers can't make the same next event."""
 
     domain: ClassVar[str] = "tickets"
@@ -61,6 +64,8 @@ class EmbeddedTickets(EmbeddedVerbs):
         Option("teams", "list", "teams a ticket can be given to", default=()),
         Option("vendors", "list", "vendors work is referred to", default=()),
         Option("agents", "list", "logins a ticket can be assigned to, beside those who have some", default=()),
+        *closing.OPTIONS,
+        *alerts.OPTIONS,
     )
 
     def __init__(self, name: str, options: Mapping[str, Any], site: Site) -> None:
@@ -74,6 +79,12 @@ class EmbeddedTickets(EmbeddedVerbs):
         self._teams, self._vendors = tuple(options.get("teams") or ()), tuple(options.get("vendors") or ())
         self._files = Files(Path(site.data or ".") / "tickets" / name / "files")
         self._applying = Applying(self._store, self._house, self._files)
+        self._zone = site.timezone
+        self._scheduling = Scheduling(name, self._store, self._house, self._applying)
+        self._ending = closing.Ending.read(options)
+        self._alerting = alerts.Alerting(name, self._store, self._house, self._applying, str(options.get("alert_queue") or ""))
+        self.alert_states = alerts.states(options.get("alerts") or ())
+        self._demo = site.demo
         self._counted: tuple[int, float, QueueCount] | None = None
 
     # -- life -------------------------------------------------------------------------------------------
@@ -235,7 +246,9 @@ class EmbeddedTickets(EmbeddedVerbs):
         return await plan_by_verb(self, change, actor)
 
     async def apply(self, plan: Plan, actor: Actor, op_id: str) -> Outcome:
-        """Append the planned event, or make the planned ticket."""
+        """Append the planned event, or make the planned ticket, or change the schedule."""
+        if plan.change.verb in SCHEDULE_VERBS:
+            return await in_thread(DEADLINE, self._scheduling.apply, plan, actor, op_id)
         return await in_thread(DEADLINE, self._applying.apply, plan, actor, op_id)
 
     async def read_back(self, plan: Plan, outcome: Outcome) -> tuple[Mapping[str, Any], Any]:
@@ -243,14 +256,26 @@ class EmbeddedTickets(EmbeddedVerbs):
         return await in_thread(DEADLINE, self._read_back, plan, outcome)
 
     def _read_back(self, plan: Plan, outcome: Outcome) -> tuple[Mapping[str, Any], Any]:
+        if plan.change.verb in SCHEDULE_VERBS:
+            return self._scheduling.read_back(plan, outcome)
         found, record = self._applying.read_back(plan, outcome)
         return found, self._whole(record)
 
     async def poll(self) -> Sequence[Polled]:
-        """The collector's side: what waited until now comes back by itself."""
-        await in_thread(60.0, wake, self._store, self._house, now())
+        """The collector's side: what waited comes back, what is due is made, what is done is closed."""
+        await in_thread(60.0, self._by_itself)
         return ()
+
+    def _by_itself(self) -> None:
+        wake(self._store, self._house, now())
+        self._scheduling.run(now())
+        if not self._demo:  # a demo's resolved tickets are as old as they were made
+            closing.close(self._store, self._house, self._ending, now())
+
+    async def observe_alerts(self, seen: Sequence[alerts.Alert], looked: Collection[str]) -> int:
+        """Faults of devices as they are now; see `alerts.Alerting.observe`."""
+        return await in_thread(60.0, self._alerting.observe, seen, looked, now())
 
 
 def _cleaned(event: Event) -> Event:
-    return replace(event, actor=clean(event.actor), body=clean(event.body, one_line=False))
+    return replace(event, actor=clean(event.actor), body=clean(event.body, one_line=False), quoted=clean(event.quoted, one_line=False))

@@ -1,0 +1,77 @@
+"""From device states to tickets, in the collector: what is wrong on any device is shown to the ticket systems that want alerts.
+
+Devices are read as a console reads them, from the published values, so nothing is polled twice. Never imports textual.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from backends.devices.model import SEVERITY, DeviceQuery, State
+from backends.errors import BackendError
+from console.desk import Desk
+
+EVERY = 20.0
+MOST = 500
+"""Faulty devices looked at in one round: more at once is one fault of the network, not so many tickets."""
+
+
+class DeviceAlerts:
+    """Looks at the devices again and again."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        """The collector's: it writes the tickets."""
+        self._eyes = Desk(desk.config, desk.identity)
+
+    def wanted(self) -> bool:
+        """Whether any ticket system wants alerts."""
+        return any(item.domain == "tickets" and item.options.get("alerts") for item in self._desk.config.backends)
+
+    async def run(self) -> None:
+        """For ever; a round that fails is tried again."""
+        while True:
+            try:
+                await self.once()
+            except (BackendError, TimeoutError):
+                pass
+            await asyncio.sleep(EVERY)
+
+    async def once(self) -> int:
+        """One round; how many changes were told of."""
+        told = 0
+        for place in self._desk.backends("tickets"):
+            tickets = await self._desk.backend("tickets", place.name)
+            states = {State(word) for word in getattr(tickets, "alert_states", ())}
+            if states:
+                alerts, looked = await self._look(states)
+                told += await tickets.observe_alerts(alerts, looked)
+        return told
+
+    async def _look(self, states: set[State]) -> tuple[list[Any], set[str]]:
+        from backends.tickets.alerts import Alert
+
+        alerts: list[Any] = []
+        looked: set[str] = set()
+        for place in self._desk.backends("devices"):
+            try:
+                devices = await self._eyes.backend("devices", place.name)
+                page = await devices.devices(DeviceQuery(), 0, 100_000)
+                rows = [row for row in page.items if not row.stale]
+                looked |= {f"devices:{row.backend}:{row.id}" for row in rows if row.state is State.OK}
+                for row in [row for row in rows if SEVERITY[row.state] > SEVERITY[State.OK]][:MOST]:
+                    ref = f"devices:{row.backend}:{row.id}"
+                    if row.handled:
+                        continue  # somebody knows: neither news nor recovery
+                    found = await devices.device(row.id)
+                    if any(check.flapping or not check.hard for check in found.checks):
+                        continue  # not settled yet
+                    looked.add(ref)
+                    bad = [(check.name, check.state, check.output) for check in found.checks if check.state in states]
+                    if not bad and not found.checks and row.state in states:
+                        bad = [("state", row.state, row.output)]
+                    alerts += [Alert(ref, row.name, name, state.value, output, row.site) for name, state, output in bad]
+            except BackendError:
+                continue
+        return alerts, looked
