@@ -24,6 +24,10 @@ from backends.tickets.contract import ConflictCheck
 from backends.tickets.embedded_verbs import EmbeddedVerbs
 from backends.tickets.events import iso, read_event
 from backends.tickets.files import Files
+from backends.tickets.mail_settings import OPTIONS as MAIL_OPTIONS
+from backends.tickets.mail_settings import MailSettings
+from backends.tickets.mail_verbs import ROUND_SECONDS, Mailing, MailVerbs, health_text
+from backends.tickets.mail_verbs import VERBS as MAIL_DEEDS
 from backends.tickets.model import OPEN_PHASES, Event, Person, Phase, QueueCount, Ticket, TicketLink, TicketQuery, TicketRow, Vocabulary
 from backends.tickets.numbers import heard, spoken
 from backends.tickets.planning import House
@@ -44,7 +48,7 @@ SETTINGS = "ticket_settings"
 _DEFAULTS = {"response": ("1h", "4h", "9h", "18h"), "resolution": ("9h", "18h", "45h", "90h")}
 
 
-class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs):
+class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs, MailVerbs):
     """The whole contract; conflicts are noticed atomically, as two writers can't make the same next event."""
 
     domain: ClassVar[str] = "tickets"
@@ -52,6 +56,7 @@ class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs):
     conflict: ClassVar[ConflictCheck] = "atomic"
     HALF: ClassVar[Mapping[str, str]] = MappingProxyType({})
     poll_every = 60.0
+    poll_deadline = 240.0
     poll_partial = True
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("queues", "list", "names of the queues, the first is the usual one", default=QUEUES),
@@ -66,6 +71,7 @@ class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs):
         Option("agents", "list", "logins a ticket can be assigned to, beside those who have some", default=()),
         *closing.OPTIONS,
         *alerts.OPTIONS,
+        *MAIL_OPTIONS,
     )
 
     def __init__(self, name: str, options: Mapping[str, Any], site: Site) -> None:
@@ -85,6 +91,8 @@ class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs):
         self._alerting = alerts.Alerting(name, self._store, self._house, self._applying, str(options.get("alert_queue") or ""))
         self.alert_states = alerts.states(options.get("alerts") or ())
         self._demo = site.demo
+        mail, folder = MailSettings.read(options), Path(site.data or ".") / "tickets" / name
+        self._mailing = Mailing(name, self._store, self._house, self._applying, self._files, folder, mail, self._ending) if mail is not None else None
         self._counted: tuple[int, float, QueueCount] | None = None
 
     # -- life -------------------------------------------------------------------------------------------
@@ -97,6 +105,8 @@ class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs):
         self._store.index(TICKETS, *query.INDEXES, "updated_at,search")
         self._store.index(EVENTS, "ticket,seq", "op_id")
         self._promised()
+        if self._mailing is not None:
+            self._mailing.declare()
 
     def _promised(self) -> None:
         """After another promise was configured the open tickets are due anew; resolved and closed ones are not judged again."""
@@ -119,6 +129,9 @@ class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs):
             problems = await in_thread(DEADLINE, self._outgrown)
         except BackendError as error:
             return Health("down", error.sentence())
+        stuck = health_text(await self.mail_status(), now())
+        if stuck:
+            return Health("warn", "; ".join([*problems, stuck]))
         return Health("warn", problems[0]) if problems else Health("ok", f"{self._store.engine} store")
 
     def _outgrown(self) -> list[str]:
@@ -249,7 +262,21 @@ class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs):
         """Append the planned event, or make the planned ticket, or change the schedule."""
         if plan.change.verb in SCHEDULE_VERBS:
             return await in_thread(DEADLINE, self._scheduling.apply, plan, actor, op_id)
-        return await in_thread(DEADLINE, self._applying.apply, plan, actor, op_id)
+        if plan.change.verb in MAIL_DEEDS:
+            return await in_thread(DEADLINE, self.mailing().apply, plan, actor, op_id, now())
+        outcome = await in_thread(DEADLINE, self._applying.apply, plan, actor, op_id)
+        if self._mailing is not None and (plan.change.values.get("event") or {}).get("mail"):
+            with contextlib.suppress(BackendError):  # the collector queues it when this can't
+                await in_thread(DEADLINE, self._mailing.outbox.collect, now())
+        return outcome
+
+    async def plan_reply(self, change: Change, actor: Actor) -> Plan:
+        """Public; with mail the plan names who gets it."""
+        plan = await super().plan_reply(change, actor)
+        if self._mailing is None:
+            return plan
+        record = await in_thread(DEADLINE, self._record, change.target)
+        return self._mailing.addressed(plan, record.doc)
 
     async def read_back(self, plan: Plan, outcome: Outcome) -> tuple[Mapping[str, Any], Any]:
         """The expected fields as they are now."""
@@ -258,12 +285,16 @@ class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs):
     def _read_back(self, plan: Plan, outcome: Outcome) -> tuple[Mapping[str, Any], Any]:
         if plan.change.verb in SCHEDULE_VERBS:
             return self._scheduling.read_back(plan, outcome)
+        if plan.change.verb in MAIL_DEEDS:
+            return self.mailing().read_back(plan, outcome)
         found, record = self._applying.read_back(plan, outcome)
         return found, self._whole(record)
 
     async def poll(self) -> Sequence[Polled]:
         """The collector's side: what waited comes back, what is due is made, what is done is closed."""
         await in_thread(60.0, self._by_itself)
+        if self._mailing is not None:
+            await in_thread(ROUND_SECONDS, self._mailing.run, now())
         return ()
 
     def _by_itself(self) -> None:

@@ -165,7 +165,7 @@ EVENT_TYPES = (
     "created", "replied", "noted", "call_logged", "field_changed", "status_changed", "assigned", "taken", "released", "stolen",
     "pending_set", "woke_up", "vendor_referred", "vendor_followed_up", "vendor_returned", "linked", "unlinked", "merged_in",
     "merged_away", "split", "attached", "time_logged", "approval_asked", "approved", "refused", "watched", "checked", "action_run", "alerted",
-    "reopened", "closed", "mail_in", "mail_suppressed",
+    "reopened", "closed", "mail_in", "mail_suppressed", "mail_failed",
 )  # fmt: skip
 
 
