@@ -45,15 +45,16 @@ class DeviceAlerts:
             tickets = await self._desk.backend("tickets", place.name)
             states = {State(word) for word in getattr(tickets, "alert_states", ())}
             if states:
-                alerts, looked = await self._look(states)
-                told += await tickets.observe_alerts(alerts, looked)
+                told += await tickets.observe_alerts(*await self._look(states))
         return told
 
-    async def _look(self, states: set[State]) -> tuple[list[Any], set[str]]:
-        from backends.tickets.alerts import Alert
+    async def _look(self, states: set[State]) -> tuple[list[Any], set[str], set[str]]:
+        """(faults, devices looked at, keys of checks that are not settled: neither news nor recovery)."""
+        from backends.tickets.alerts import Alert, dedupe_key
 
         alerts: list[Any] = []
         looked: set[str] = set()
+        unsettled: set[str] = set()
         for place in self._desk.backends("devices"):
             try:
                 devices = await self._eyes.backend("devices", place.name)
@@ -65,13 +66,13 @@ class DeviceAlerts:
                     if row.handled:
                         continue  # somebody knows: neither news nor recovery
                     found = await devices.device(row.id)
-                    if any(check.flapping or not check.hard for check in found.checks):
-                        continue  # not settled yet
                     looked.add(ref)
-                    bad = [(check.name, check.state, check.output) for check in found.checks if check.state in states]
+                    unsettled |= {dedupe_key(ref, check.name) for check in found.checks if check.flapping or not check.hard}
+                    settled = [check for check in found.checks if check.hard and not check.flapping]
+                    bad = [(check.name, check.state, check.output) for check in settled if check.state in states]
                     if not bad and not found.checks and row.state in states:
                         bad = [("state", row.state, row.output)]
                     alerts += [Alert(ref, row.name, name, state.value, output, row.site) for name, state, output in bad]
             except BackendError:
                 continue
-        return alerts, looked
+        return alerts, looked, unsettled

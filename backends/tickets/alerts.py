@@ -84,16 +84,16 @@ class Alerting:
     def __init__(self, name: str, store: Store, house: House, applying: Applying, queue: str = "") -> None:
         self._name, self._store, self._house, self._applying, self._queue = name, store, house, applying, queue
 
-    def observe(self, alerts: Iterable[Alert], looked: Collection[str], at: datetime) -> int:
+    def observe(self, alerts: Iterable[Alert], looked: Collection[str], at: datetime, unsettled: Collection[str] = ()) -> int:
         """All faults there are now, and the references of the devices that were looked at; how many changes were told of.
 
-        A known fault of a device that was looked at and is not among `alerts` has recovered.
+        A known fault of a device that was looked at and is not among `alerts` has recovered, but for the keys in `unsettled`.
         """
         now = {alert.key: alert for alert in alerts}
         for key, alert in now.items():
             self._turn(key, {"state": alert.state, "ref": alert.ref, "device": alert.device, "check": alert.check, "output": alert.output[:2000], "location": alert.location}, at)
         for record in self._store.select(ALERTS, Test("state", "ne", "OK")):
-            if record.id not in now and record.doc["ref"] in looked:
+            if record.id not in now and record.id not in unsettled and record.doc["ref"] in looked:
                 self._turn(record.id, {**_facts(record.doc), "state": "OK", "output": ""}, at)
         told = 0
         for record in self._store.select(ALERTS, Test("owed", "eq", True)):

@@ -303,9 +303,9 @@ class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs, MailVerbs):
         if not self._demo:  # a demo's resolved tickets are as old as they were made
             closing.close(self._store, self._house, self._ending, now())
 
-    async def observe_alerts(self, seen: Sequence[alerts.Alert], looked: Collection[str]) -> int:
+    async def observe_alerts(self, seen: Sequence[alerts.Alert], looked: Collection[str], unsettled: Collection[str] = ()) -> int:
         """Faults of devices as they are now; see `alerts.Alerting.observe`."""
-        return await in_thread(60.0, self._alerting.observe, seen, looked, now())
+        return await in_thread(60.0, self._alerting.observe, seen, looked, now(), unsettled)
 
 
 def _cleaned(event: Event) -> Event:

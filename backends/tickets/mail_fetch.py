@@ -114,7 +114,7 @@ class Fetcher:
         raw = next((part[1] for part in answer if isinstance(part, tuple) and len(part) > 1), None)
         if not isinstance(raw, bytes):
             return Taken("known")  # removed by somebody else meanwhile
-        cut = "" if whole else f"the mail has {size / MEGABYTE:.0f} MB: only its beginning is here, the whole mail is in the mailbox (UID {uid})"
+        cut = "" if whole else f"the mail has {size / MEGABYTE:.1f} MB: only its beginning is here, the whole mail is in the mailbox (UID {uid})"
         taken = self._take(raw, at, source=f"{self._settings.folder} {validity}/{uid}", cut=cut)
         with contextlib.suppress(imaplib.IMAP4.error):
             imap.uid("STORE", str(uid), "+FLAGS.SILENT", "(\\Seen)")

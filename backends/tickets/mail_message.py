@@ -22,7 +22,8 @@ from backends.tickets.plans_work import safe_name
 MOST_PARTS = 200
 MOST_FILES = 40
 MOST_IDS = 100
-LONGEST_TEXT = 100_000
+LONGEST_TEXT = 95_000
+"""Characters of words that are kept: what is said about them still fits into a text."""
 _ID = re.compile(r"<([^<>\s]{1,300})>")
 
 

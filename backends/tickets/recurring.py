@@ -159,6 +159,11 @@ class Rule:
         if parts.get("BYDAY") == _WEEKDAYS and step == 1 and unit == "week":
             return " ".join(["weekdays", f"{self.start:%H:%M}", *self._end()])
         out = [f"every {step} {unit}s" if step > 1 else f"every {unit}"]
+        month, day = parts.get("BYMONTH", ""), parts.get("BYMONTHDAY", "")
+        if unit == "month" and step == 1 and month == "1,4,7,10":
+            out, parts = ["quarterly"], {**parts, "BYMONTH": ""}
+        elif unit == "year" and step == 1 and month.isdigit() and day.isdigit():
+            out, parts = [f"yearly {int(month):02d}-{int(day):02d}"], {**parts, "BYMONTH": "", "BYMONTHDAY": ""}
         if parts.get("BYDAY"):
             out.append(_spoken_days(parts["BYDAY"]))
         if parts.get("BYMONTHDAY"):

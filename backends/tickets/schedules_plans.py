@@ -62,11 +62,16 @@ def plan_schedule(change: Change, record: Record | None, actor: Actor, house: Ho
     doc["next_at"], doc["error"] = iso(dates[0]), ""
     before = _facts(old) if old else {}
     steps = tuple(Step(name, before.get(name, ""), text) for name, text in _facts(doc).items() if text and before.get(name, "") != text)
-    steps += (Step(f"next {len(dates)}", "", preview(dates, rule)),)
+    steps += _ahead(dates, rule)
     expected = {"ticket": ticket, "rule": doc["rule"], "lead": doc["lead"], "within": doc["within"]}
     title = f"Schedule {ticket['subject']}" if record is None else f"Change {_name(record)}"
     effects = ("a ticket is made for each date by the collector, one each",) if record is None else ()
     return _made(change, record, title, steps, expected, doc=doc, effects=effects)
+
+
+def _ahead(dates: Sequence[datetime], rule: Rule) -> tuple[Step, ...]:
+    """A line a date, in the zone of the rule."""
+    return tuple(Step(f"date {number}", "-", preview([date], rule)) for number, date in enumerate(dates, start=1))
 
 
 def _rule(values: Mapping[str, Any], old: Mapping[str, Any], zone: str, at: datetime) -> Rule:
@@ -94,7 +99,7 @@ def spoken_span(seconds_: int) -> str:
 
 def _span(name: str, value: Any) -> int:
     try:
-        found = int(seconds(value or 0))
+        found = int(seconds(int(value) if isinstance(value, str) and value.isdigit() else value or 0))
     except ValueError as error:
         raise Invalid(fields={name: str(error)}) from None
     if not 0 <= found <= LONGEST_LEAD:
@@ -129,7 +134,7 @@ def plan_resume(change: Change, record: Record, actor: Actor, at: datetime) -> P
     doc = {**record.doc, "paused": False, "since": iso(max(at, since)), "next_at": iso(coming[0]) if coming else None}
     doc.pop("paused_why", None)
     skipped = [{"at": iso(one), "state": "skipped", "reason": f"paused {record.doc.get('paused_why', '')}".strip(), "by": actor.login} for one in missed]
-    steps = (Step("runs", "no", "yes"), Step(f"next {len(coming)}", "", preview(coming, rule)))
+    steps = (Step("runs", "no", "yes"), *_ahead(coming, rule))
     effects = (f"{len(missed)} occurrences of the pause are recorded as skipped",) if missed else ()
     return _made(change, record, f"Resume {_name(record)}", steps, {"paused": False}, doc=doc, effects=effects, skipped=skipped)
 

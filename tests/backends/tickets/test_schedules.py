@@ -46,8 +46,8 @@ async def subjects(backend: Any) -> list[str]:
 async def test_shape_and_preview(backend: Any) -> None:
     assert isinstance(backend, SchedulesTickets)
     plan = await backend.plan(Change("tickets", "desk", "schedule", values={"rule": "weekdays 08:00", "subject": "x"}), ANA)
-    preview = next(step.after for step in plan.steps if step.what == "next 5")
-    assert preview.count("08:00") == 5 and "Sat" not in preview
+    preview = [step.after for step in plan.steps if step.what.startswith("date")]
+    assert len(preview) == 5 and all("08:00" in date and date[:3] not in ("Sat", "Sun") for date in preview)
     assert await backend.schedules() == []
     for wrong in ({"rule": "weekdays"}, {"subject": "x"}, {"rule": "never", "subject": "x"}, {"rule": "daily", "subject": "x", "queue": "none such"}, {"rule": "daily", "subject": "x", "lead": "1y"}, {"rule": "daily", "subject": "x", "odd": 1}):
         with pytest.raises(Invalid):
