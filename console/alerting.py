@@ -8,13 +8,29 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from backends.devices.model import SEVERITY, DeviceQuery, State
+from backends.devices.model import SEVERITY, Device, DeviceQuery, State
 from backends.errors import BackendError
 from console.desk import Desk
 
 EVERY = 20.0
 MOST = 500
 """Faulty devices looked at in one round: more at once is one fault of the network, not so many tickets."""
+
+
+def ticket_values(device: Device) -> dict[str, Any]:
+    """The values of `create` for a ticket a person makes about a device: those of its worst check, with the key that later alerts find it by.
+
+    A device that is well gives only what it is about.
+    """
+    from backends.tickets.alerts import Alert, alert_values
+
+    row = device.row
+    ref = f"devices:{row.backend}:{row.id}"
+    worst = max(device.checks, key=lambda check: SEVERITY[check.state], default=None)
+    name, state, output = (worst.name, worst.state, worst.output) if worst is not None else ("state", row.state, row.output)
+    if SEVERITY[state] <= SEVERITY[State.PENDING]:
+        return {"refs": [ref]}
+    return alert_values(Alert(ref, row.name, name, state.value, output, row.site))
 
 
 class DeviceAlerts:

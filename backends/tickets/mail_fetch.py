@@ -184,7 +184,8 @@ def _log_in(imap: Any, server: Server) -> None:
     except imaplib.IMAP4.abort:
         raise
     except imaplib.IMAP4.error as error:
-        text = clean(str(error)).replace(secret, "***")[:160]
+        said = error.args[0] if error.args else ""
+        text = clean(said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)).replace(secret, "***")[:160]
         raise AuthFailed(f"{server.place}: the log-in of {server.user} is refused ({text})") from None
     except UnicodeError:
         raise AuthFailed(f"{server.place}: the password has letters this server can't take") from None

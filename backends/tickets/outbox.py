@@ -86,16 +86,18 @@ class Outbox:
     def _queue(self, key: str, event: Mapping[str, Any], at: datetime) -> int:
         PublicWord(key, event)
         everybody = list(dict.fromkeys(str(address) for address in event["mail"].get("to", ())))
-        message_id = f"{key}.{uuid.uuid5(uuid.NAMESPACE_OID, key).hex[:12]}@{self._settings.domain}"
+        ticket = self._store.get(TICKETS, str(event["ticket"]))
+        number = spoken(int(ticket.doc["number"])) if ticket is not None else "T-0"
+        message_id = f"{number}.{event['seq']}.{uuid.uuid5(uuid.NAMESPACE_OID, key).hex[:16]}@{self._settings.domain}"
         remember(self._store, message_id, str(event["ticket"]), iso(at), out=True)
         made = 0
-        for number, address in enumerate(everybody, start=1):
+        for place, address in enumerate(everybody, start=1):
             doc = {
                 "ticket": event["ticket"], "event": key, "to": address, "everybody": everybody, "state": "queued", "message_id": message_id, "queued_at": iso(at),
                 "next_at": iso(at), "attempts": 0, "by": event.get("actor", ""), "text": "",
             }  # fmt: skip
             with contextlib.suppress(Conflict):
-                self._store.insert(OUTBOX, doc, id=f"{key}.{number}")
+                self._store.insert(OUTBOX, doc, id=f"{key}.{place}")
                 made += 1
         return made
 

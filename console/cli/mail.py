@@ -55,12 +55,14 @@ async def fetch(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     """A round now."""
     if desk.read_only:
         raise Refused("the console is read-only")
-    fetched = await (await _backend(desk)).mail_fetch()
+    backend = await _backend(desk)
+    fetched = await backend.mail_fetch()
+    rows = [{**taken._asdict(), "number": (await backend.ticket(taken.ticket)).row.number if taken.ticket else ""} for taken in fetched.taken]
     if out.json:
-        out.record("fetched", {"taken": [taken._asdict() for taken in fetched.taken], "more": fetched.more})
+        out.record("fetched", {"taken": rows, "more": fetched.more})
         return 0
-    for taken in fetched.taken:
-        out.say(" - ".join(part for part in taken if part))
+    for row in rows:
+        out.say(" - ".join(row[name] for name in ("what", "number", "why") if row[name]))
     out.say(f"{len(fetched.taken)} mails" + ("; there are more" if fetched.more else ""))
     return 0
 

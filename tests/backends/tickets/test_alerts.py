@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from backends.contract import now
+from backends.devices.model import Check, Device, DeviceRow, State
 from backends.errors import BadConfig
 from backends.tickets.alerts import Alert, alert_values, dedupe_key
 from backends.tickets.model import TicketQuery
-from console.alerting import DeviceAlerts
+from console.alerting import DeviceAlerts, ticket_values
 from console.config import BackendConfig, Config, Roles
 from console.desk import Desk
 from console.people import whoami
@@ -73,6 +74,19 @@ async def test_killed_between_any_two_steps(tmp_path: Path) -> None:
         assert killed_at_every_write(tmp_path, seen) >= 1
     (row,) = (await backend.tickets(TicketQuery())).items
     assert [event.type for event in await backend.timeline(row.id)] == ["created", "alerted"]
+
+
+async def test_a_person_makes_it_with_the_key_alerts_look_for(tmp_path: Path) -> None:
+    row = DeviceRow("fleet", "sw1", "sw1", "switch", "", "Annex", State.DOWN)
+    checks = (Check("t", "temperature", State.WARN, "hot"), Check("p", "ping", State.DOWN, "no answer"))
+    values = ticket_values(Device(row, checks))
+    assert values["dedupe_key"] == DOWN.key and values["subject"] == "sw1 ping DOWN" and values["refs"] == [DOWN.ref]
+    assert ticket_values(Device(DeviceRow("fleet", "sw1", "sw1", "switch", "", "", State.OK))) == {"refs": [DOWN.ref]}
+    backend = desk(tmp_path)
+    await backend.open()
+    ident = (await do(backend, "create", **values)).target
+    await backend.observe_alerts([DOWN], {DOWN.ref})
+    assert [event.type for event in await backend.timeline(ident)] == ["created", "alerted"]
 
 
 def test_words_and_long_keys(tmp_path: Path) -> None:

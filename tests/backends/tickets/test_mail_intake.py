@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -191,6 +192,27 @@ async def test_two_collectors_take_once(backend: Any, tmp_path: Path) -> None:
     for other in others:
         other.mailing().outbox.collect(now())
     assert len(await backend.mail_outbox()) == 7
+
+
+async def test_the_ticket_goes_another_way_between_reading_and_writing(backend: Any, tmp_path: Path) -> None:
+    """Somebody merges it at the last moment: the mail goes where the ticket went."""
+    one, two = await new(backend, "one"), await new(backend, "two")
+    number, other, real = (await backend.ticket(one)).row.number, desk(tmp_path, **MAIL), backend._store.insert
+    await do(backend, "status", one, status="Waiting on requester", reason="x")
+
+    def insert(collection: str, doc: Any, **more: Any) -> Any:
+        if collection == EVENTS and doc["type"] == "mail_in":
+            backend._store.insert = real
+            asyncio.run(do(other, "merge", one, into=two))
+        return real(collection, doc, **more)
+
+    backend._store.insert = insert
+    try:
+        taken = await asyncio.to_thread(take, backend, "late", Subject=f"[{number}]", Message_ID="<late@x>", **JOE)
+    finally:
+        backend._store.insert = real
+    assert (taken.what, taken.ticket) == ("appended", two)
+    assert (await backend.ticket(one)).row.phase is Phase.CLOSED and (await backend.timeline(two))[-1].body == "late"
 
 
 async def test_killed_between_any_two_steps(backend: Any, tmp_path: Path) -> None:
