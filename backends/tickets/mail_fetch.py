@@ -33,6 +33,7 @@ ROUND_SECONDS = 60.0
 BEGINNING = 256 * 1024
 """Bytes read of a mail that is larger than what is taken in whole."""
 Take = Callable[..., Taken]
+Aside = Callable[[bytes, str, datetime, str], Taken]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Fetched:
 class Fetcher:
     """Fetches for one adapter; two rounds of one process never overlap."""
 
-    def __init__(self, name: str, store: Store, settings: MailSettings, take: Take) -> None:
-        self._key, self._store, self._settings, self._take = f"imap-{name}", store, settings, take
+    def __init__(self, name: str, store: Store, settings: MailSettings, take: Take, aside: Aside) -> None:
+        self._key, self._store, self._settings, self._take, self._aside = f"imap-{name}", store, settings, take, aside
         self._busy = threading.Lock()
 
     def fetch(self, at: datetime, most: int = ROUND) -> Fetched:
@@ -115,7 +116,13 @@ class Fetcher:
         if not isinstance(raw, bytes):
             return Taken("known")  # removed by somebody else meanwhile
         cut = "" if whole else f"the mail has {size / MEGABYTE:.1f} MB: only its beginning is here, the whole mail is in the mailbox (UID {uid})"
-        taken = self._take(raw, at, source=f"{self._settings.folder} {validity}/{uid}", cut=cut)
+        source = f"{self._settings.folder} {validity}/{uid}"
+        try:
+            taken = self._take(raw, at, source=source, cut=cut)
+        except BackendError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one mail that is too much for us must not hold up all that come after it
+            taken = self._aside(raw, f"it failed inside deskside ({type(error).__name__})", at, source)
         with contextlib.suppress(imaplib.IMAP4.error):
             imap.uid("STORE", str(uid), "+FLAGS.SILENT", "(\\Seen)")
         return taken

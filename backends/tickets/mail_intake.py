@@ -61,7 +61,7 @@ class Intake:
         try:
             mail = read_mail(raw)
         except Unreadable as error:
-            return self._put_aside(raw, f"{error}", at, source)
+            return self.put_aside(raw, f"{error}", at, source)
         decided = self._decision(mail, at, source, forced)
         if decided.doc["state"] == "done":
             return Taken("known", str(decided.doc.get("ticket", "")), str(decided.doc.get("why", "")))
@@ -122,7 +122,7 @@ class Intake:
         """None when the decision does not fit the ticket any more."""
         doc = decided.doc
         if doc["verdict"] == "aside":
-            return self._put_aside(raw, str(doc["why"]), at, source, mail)
+            return self.put_aside(raw, str(doc["why"]), at, source, mail)
         if doc["verdict"] == "suppress":
             record = rooted(self._store, str(doc["ticket"]), self._house.promise)
             if record is None:
@@ -252,7 +252,8 @@ class Intake:
         """The attachment in the files of this desk, and how a ticket names it."""
         return {"name": file.name, "size": len(file.data), "sha256": keep_bytes(self._files, self._folder, file.data), "mime": file.mime}
 
-    def _put_aside(self, raw: bytes, why: str, at: datetime, source: str, mail: Mail | None = None) -> Taken:
+    def put_aside(self, raw: bytes, why: str, at: datetime, source: str, mail: Mail | None = None) -> Taken:
+        """Keep the whole mail, with the reason, where a person sees it."""
         digest = keep_bytes(self._files, self._folder, raw)
         head = raw[:4000].split(b"\n\n")[0].split(b"\r\n\r\n")[0]
         doc = {

@@ -43,7 +43,7 @@ class Mailing:
         self.name, self.store, self.settings, self._files = name, store, settings, files
         self.intake = Intake(name, store, house, applying, files, folder, settings, ending)
         self.outbox = Outbox(name, store, files, settings, house.promise)
-        self.fetcher = Fetcher(name, store, settings, self.intake.take)
+        self.fetcher = Fetcher(name, store, settings, self.intake.take, self.intake.put_aside)
 
     def declare(self) -> None:
         """What is looked up by."""

@@ -22,6 +22,7 @@ from backends.contract import Change, now
 from backends.errors import AuthFailed, Unreachable
 from backends.secret import Secret
 from backends.tickets.appending import TICKETS
+from backends.tickets.mail_fetch import Fetcher
 from backends.tickets.model import TicketQuery
 from tests.backends.store.processes import ROOT
 from tests.backends.tickets.desk import ANA, desk, do, new
@@ -324,6 +325,25 @@ async def test_stored_and_killed_before_it_was_queued_is_sent(lab: MailLab, tmp_
     for other in others:
         other.mailing().outbox.run(now())
     assert await states(backend) == ["sent"] and len(lab.wait_for("joe", 1)) == 1
+
+
+async def test_a_mail_that_is_too_much_holds_up_no_other(lab: MailLab, tmp_path: Path) -> None:
+    backend = await opened(lab, tmp_path)
+    for subject in ("before", "poison", "after"):
+        lab.send(letter(subject))
+    mailing = backend.mailing()
+
+    def take(data: bytes, *given: Any, **named: Any) -> Any:
+        if b"poison" in data:
+            raise KeyError("a fault of ours")
+        return mailing.intake.take(data, *given, **named)
+
+    Fetcher("desk", backend._store, mailing.settings, take, mailing.intake.put_aside).fetch(now())
+    assert await subjects(backend) == ["after", "before"]
+    (aside,) = await backend.mail_aside()
+    assert "KeyError" in aside["why"]
+    await do(backend, "mail-retry", aside["id"])
+    assert await subjects(backend) == ["after", "before", "poison"]
 
 
 async def test_two_who_fetch_at_once(lab: MailLab, tmp_path: Path) -> None:
