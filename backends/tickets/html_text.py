@@ -89,7 +89,7 @@ def _after_markup(source: str, start: int, out: list[str]) -> int:
     if following and following in "!?":
         found = source.find(">", start, start + _LONGEST_TAG)
         return found + 1 if found >= 0 else start + 2
-    if not following or not (following == "/" or following.isascii() and following.isalpha()):
+    if not following or not (following == "/" or (following.isascii() and following.isalpha())):
         out.append("&lt;")
         return start + 1
     raw = _RAW.match(source, start)
@@ -275,7 +275,7 @@ class _Reader(HTMLParser):
 
     def _end(self, tag: str) -> None:
         if tag == "blockquote" and self._quotes:
-            self._break(1)
+            self._breaks = 1
             self._flush()
             self._quotes -= 1
         elif tag in ("ul", "ol") and self._lists:
@@ -292,6 +292,8 @@ class _Reader(HTMLParser):
         if self._line and len(self._lines) == self._row_line:
             self._breaks = 0
             self._cell = " | "
+        elif self._line:
+            self._break(1)
         self._space, self._fresh = False, True
 
     def _end_cell(self) -> None:
