@@ -20,6 +20,8 @@ class Option:
     help: str = ""
     default: Any = None
     required: bool = False
+    late: bool = False
+    """A secret that is looked up when it is used, not when the backend is made: the adapter gets a call that returns it."""
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}

@@ -36,6 +36,8 @@ class Action:
     @property
     def domain(self) -> str:
         """The domain whose backend it uses, or ""."""
+        if self.scope == "schedules":
+            return "tickets"
         return self.scope if self.scope in ("tickets", "devices", "backups", "accounts") else ""
 
 
@@ -118,6 +120,12 @@ ACTIONS: tuple[Action, ...] = (
     _write("accounts.remove-member", ("X",), "out of group", "Out of a group", danger=2),
     _write("accounts.expiry", ("x",), "end date", "The day the account ends"),
     Action("accounts.ticket", ("n",), "new ticket", "A new ticket about this account"),
+    _write("schedules.new", ("n",), "new", "A recurring ticket; its next five dates are shown before it is saved", verb="schedule"),
+    _write("schedules.edit", ("e",), "edit", "Another rule, text, queue or lead time", verb="schedule"),
+    _write("schedules.pause", ("p",), "pause", "Nothing is made until it is resumed, and back", verb="schedule-pause"),
+    _write("schedules.skip", ("s",), "skip", "Leave the next occurrence out, with the reason", verb="schedule-skip"),
+    _write("schedules.run", ("x",), "run now", "A ticket now, beside its dates", verb="schedule-run"),
+    _write("schedules.remove", ("X",), "remove", "For good; the tickets it made stay", danger=2, verb="schedule-remove"),
     Action("jobs.start", ("n",), "start", "Start a job"),
     Action("jobs.cancel", ("X",), "cancel", "Ask a running job to stop", danger=1),
 )

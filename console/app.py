@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 LOOK_EVERY = 1.0
 """Seconds between two looks at the change feeds. Nothing is drawn when nothing changed."""
 SEAT_EVERY = 20.0
+MAIL_EVERY = 30.0
 
 Word = Literal["ok", "warn", "down", "unknown"]
 
@@ -55,6 +57,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.keymap = Keymap(desk.config.keys)
         self.command_history: list[str] = []
         self.warnings: list[str] = []
+        self._mail_next = time.monotonic() + 5.0
         self.session: Session | None = None
         self._following = Following(desk)
         self._looking = False
@@ -124,7 +127,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
         if open_:
             self._tell(f"{len(open_)} actions were begun and never ended: what they did is not known. L shows them.")
         for opened in self.desk.backends("tickets"):
-            if opened.adapter == "embedded" and opened.health is not None and opened.health.word == "warn":
+            if opened.adapter == "embedded" and opened.health is not None and opened.health.word == "warn" and not opened.health.text.startswith("mail"):
                 self.warnings.append("STORE OUTGROWN")
                 self._tell(opened.health.text)
 
@@ -164,7 +167,18 @@ class ConsoleApp(App[int], inherit_bindings=False):
             self._looking = False
         if changed:
             self.data_changed(changed)
+        await self._look_at_mail()
         self._show_bars()
+
+    async def _look_at_mail(self) -> None:
+        """Twice a minute: a header word while mail is stuck."""
+        if time.monotonic() < self._mail_next:
+            return
+        self._mail_next = time.monotonic() + MAIL_EVERY
+        from console.mail_watch import mail_warning
+
+        said = await mail_warning(self.desk)
+        self.warnings = [*(word for word in self.warnings if not word.startswith("MAIL")), *([said] if said else [])]
 
     def data_changed(self, domains: Iterable[str]) -> None:
         """Tell the screens in view; the desk below a record is told too, it shows again what it shows."""
@@ -301,6 +315,10 @@ def _screen(name: str, of: ConsoleScreen) -> ConsoleScreen:
         from screens.wall import WallScreen
 
         return WallScreen()
+    if name == "schedules":
+        from screens.schedules import SchedulesScreen
+
+        return SchedulesScreen()
     from screens.help import HelpScreen
 
     return HelpScreen(of)

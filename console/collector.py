@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.errors import BackendError
+from console.alerting import DeviceAlerts
 from console.config import BackendConfig, Config
 from console.desk import Desk
 from console.live import SourceState
@@ -94,6 +95,9 @@ class Collector:
             loop.add_signal_handler(number, self._ended.set)
         tasks = [asyncio.create_task(self._follow(item)) for item in self._desk.config.backends]
         tasks.append(asyncio.create_task(self._beat()))
+        alerts = DeviceAlerts(self._desk)
+        if alerts.wanted():
+            tasks.append(asyncio.create_task(alerts.run()))
         await self._ended.wait()
         for task in tasks:
             task.cancel()

@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import BackendError, NotFound
@@ -170,7 +170,8 @@ class Desk:
         options = read_options(adapter.OPTIONS, item.options, item.where)
         for option in adapter.OPTIONS:
             if option.kind == "secret" and isinstance(options.get(option.name), str):
-                options[option.name] = resolve(options[option.name])
+                reference = options[option.name]
+                options[option.name] = partial(resolve, reference) if option.late else resolve(reference)
         backend = adapter(item.name, options, self._site())
         if not self.poll_directly and hasattr(backend, "use_live"):
             backend.use_live(self.live)

@@ -138,7 +138,10 @@ def _secrets(desk: Desk) -> Iterator[Finding]:
                     resolve(str(item.options[option.name]))
                     yield Finding("ok", "secret", f"{item.domain}.{item.name} {option.name} can be read")
                 except BackendError as error:
-                    yield Finding("fail", "secret", f"{item.domain}.{item.name} {option.name}: {error.text}", error.hint)
+                    if option.late:  # only who fetches and sends needs it
+                        yield Finding("warn", "secret", f"{item.domain}.{item.name} {option.name}: not readable by you ({error.text})", "The collector's account must be able to.")
+                    else:
+                        yield Finding("fail", "secret", f"{item.domain}.{item.name} {option.name}: {error.text}", error.hint)
 
 
 def _tools(desk: Desk) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ SHORT = {
 }
 WORDS = (
     "tickets", "devices", "backups", "accounts", "jobs", "ledger", "wall", "view", "open", "ticket", "user", "device", "link", "unlink",
-    "theme", "refresh", "help", "quit", "call", "walkin",
+    "theme", "refresh", "help", "quit", "call", "walkin", "schedules",
 )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ class Commands:
         if name.isdigit() or name.upper().startswith("T-"):
             name, rest = "ticket", name
         deeds: dict[str, Callable[[str], None]] = {
-            "jobs": self._push("jobs"), "ledger": self._push("ledger"), "wall": self._push("wall"), "help": self._push("help"),
+            "jobs": self._push("jobs"), "ledger": self._push("ledger"), "wall": self._push("wall"), "help": self._push("help"), "schedules": self._push("schedules"),
             "view": self._view, "theme": self._theme, "quit": lambda _: self._screen.console.leave(),
             "refresh": lambda _: self._screen.console.desk_screen().refresh_all(),
         }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,11 @@ from backends.tickets.events import event_id, fold, iso
 from backends.tickets.files import Files
 from backends.tickets.numbers import next_number, spoken
 from backends.tickets.planning import House
+
+
+def ident_of(op_id: str) -> str:
+    """The id of the ticket an operation makes: the same for whoever does it again."""
+    return uuid.uuid5(uuid.NAMESPACE_OID, op_id).hex
 
 
 class Applying:
@@ -48,14 +54,20 @@ class Applying:
 
     def create(self, event: Mapping[str, Any], actor: Actor, op_id: str) -> Outcome:
         """A ticket out of its first event, with the next number."""
-        ident = uuid.uuid5(uuid.NAMESPACE_OID, op_id).hex
+        ident = ident_of(op_id)
         known = self._store.get(EVENTS, event_id(ident, 1))
         if known is None:
             first = {"via": "ui", **event, "ticket": ident, "seq": 1, "at": iso(now()), "actor": actor.login, "op_id": op_id}
             first["set"] = {**event["set"], "number": next_number(self._store)}
-            known = self._store.insert(EVENTS, first, id=event_id(ident, 1), op_id=op_id)
+            try:
+                known = self._store.insert(EVENTS, first, id=event_id(ident, 1), op_id=op_id)
+            except Conflict:  # another process does the same operation, and was faster
+                known = self._store.get(EVENTS, event_id(ident, 1))
+                if known is None:
+                    raise
         if self._store.get(TICKETS, ident) is None:
-            self._store.put(TICKETS, ident, fold(None, known.doc, self._house.promise))
+            with contextlib.suppress(Conflict):
+                self._store.insert(TICKETS, fold(None, known.doc, self._house.promise), id=ident)
         return Outcome("done", spoken(int(known.doc["set"]["number"])), ident)
 
     def _add(self, ident: str, planned: Mapping[str, Any], was: Mapping[str, Any], actor: Actor, op_id: str) -> tuple[Record, str]:

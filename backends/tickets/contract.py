@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from backends.contract import Actor, Change, Page, Plan
-from backends.tickets.model import Event, Person, QueueCount, Ticket, TicketQuery, TicketRow, Vocabulary
+from backends.tickets.model import Event, Occurrence, Person, QueueCount, Schedule, Ticket, TicketQuery, TicketRow, Vocabulary
 
 ConflictCheck = Literal["atomic", "etag", "compare", "none"]
 
@@ -224,3 +224,39 @@ class AttachesFiles(Protocol):
 
     async def plan_attach(self, change: Change, actor: Actor) -> Plan:
         """Size and sha256 are in the plan; the file is read again when it is applied."""
+
+
+@runtime_checkable
+class SchedulesTickets(Protocol):
+    """Tickets that come again and again. Values: schedule {rule, start?, zone?, lead?, within? (seconds), and what create takes:
+    subject, body?, queue?, category?, kind?, priority?, impact?, urgency?, assignee?, team?, requester?, refs?, checklist?: [item]};
+    schedule-pause {reason?}; schedule-resume {}; schedule-skip {at? (UTC ISO; the next without it), reason}; schedule-run {}; schedule-remove {}.
+    The target is the schedule's id or number.
+    """
+
+    async def schedules(self) -> Sequence[Schedule]:
+        """All of them, the next due first."""
+
+    async def schedule(self, id: str) -> Schedule:
+        """By id or number. NotFound."""
+
+    async def occurrences(self, id: str, coming: int = 5, past: int = 50) -> Sequence[Occurrence]:
+        """The next `coming`, then what became of the last `past`, the newest first."""
+
+    async def plan_schedule(self, change: Change, actor: Actor) -> Plan:
+        """A new one, or other values of one (only those named); the plan shows its next five dates."""
+
+    async def plan_schedule_pause(self, change: Change, actor: Actor) -> Plan:
+        """Nothing is made until it is resumed."""
+
+    async def plan_schedule_resume(self, change: Change, actor: Actor) -> Plan:
+        """What was due meanwhile is recorded as skipped."""
+
+    async def plan_schedule_skip(self, change: Change, actor: Actor) -> Plan:
+        """One occurrence to come makes no ticket."""
+
+    async def plan_schedule_run(self, change: Change, actor: Actor) -> Plan:
+        """A ticket now, beside the rule."""
+
+    async def plan_schedule_remove(self, change: Change, actor: Actor) -> Plan:
+        """It is gone; its tickets stay."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from backends.polling import Polled
 from backends.store.contract import All, Record, Store, Test
 from backends.text import clean
 from backends.threads import in_thread
-from backends.tickets import query, records
+from backends.tickets import alerts, closing, query, records
 from backends.tickets.appending import EVENTS, TICKETS, caught_up, timeline
 from backends.tickets.applying import Applying
 from backends.tickets.contract import ConflictCheck
@@ -26,10 +26,17 @@ from backends.tickets.events import iso, read_event
 from backends.tickets.files import Files
 from backends.tickets.importing import Importer
 from backends.tickets.imports import Words
+from backends.tickets.mail_settings import OPTIONS as MAIL_OPTIONS
+from backends.tickets.mail_settings import MailSettings
+from backends.tickets.mail_verbs import ROUND_SECONDS, Mailing, MailVerbs, health_text
+from backends.tickets.mail_verbs import VERBS as MAIL_DEEDS
 from backends.tickets.model import OPEN_PHASES, Event, Person, Phase, QueueCount, Ticket, TicketLink, TicketQuery, TicketRow, Vocabulary
 from backends.tickets.numbers import heard, spoken
 from backends.tickets.planning import House
 from backends.tickets.promise import Promise
+from backends.tickets.schedules_plans import VERBS as SCHEDULE_VERBS
+from backends.tickets.schedules_run import Scheduling
+from backends.tickets.schedules_verbs import ScheduleVerbs
 from backends.tickets.waking import wake
 from backends.tickets.workflow import Statuses
 
@@ -43,7 +50,7 @@ SETTINGS = "ticket_settings"
 _DEFAULTS = {"response": ("1h", "4h", "9h", "18h"), "resolution": ("9h", "18h", "45h", "90h")}
 
 
-class EmbeddedTickets(EmbeddedVerbs):
+class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs, MailVerbs):
     """The whole contract; conflicts are noticed atomically, as two writers can't make the same next event."""
 
     domain: ClassVar[str] = "tickets"
@@ -51,6 +58,7 @@ class EmbeddedTickets(EmbeddedVerbs):
     conflict: ClassVar[ConflictCheck] = "atomic"
     HALF: ClassVar[Mapping[str, str]] = MappingProxyType({})
     poll_every = 60.0
+    poll_deadline = 240.0
     poll_partial = True
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("queues", "list", "names of the queues, the first is the usual one", default=QUEUES),
@@ -63,6 +71,9 @@ class EmbeddedTickets(EmbeddedVerbs):
         Option("teams", "list", "teams a ticket can be given to", default=()),
         Option("vendors", "list", "vendors work is referred to", default=()),
         Option("agents", "list", "logins a ticket can be assigned to, beside those who have some", default=()),
+        *closing.OPTIONS,
+        *alerts.OPTIONS,
+        *MAIL_OPTIONS,
     )
 
     def __init__(self, name: str, options: Mapping[str, Any], site: Site) -> None:
@@ -76,6 +87,14 @@ class EmbeddedTickets(EmbeddedVerbs):
         self._teams, self._vendors = tuple(options.get("teams") or ()), tuple(options.get("vendors") or ())
         self._files = Files(Path(site.data or ".") / "tickets" / name / "files")
         self._applying = Applying(self._store, self._house, self._files)
+        self._zone = site.timezone
+        self._scheduling = Scheduling(name, self._store, self._house, self._applying)
+        self._ending = closing.Ending.read(options)
+        self._alerting = alerts.Alerting(name, self._store, self._house, self._applying, str(options.get("alert_queue") or ""))
+        self.alert_states = alerts.states(options.get("alerts") or ())
+        self._demo = site.demo
+        mail, folder = MailSettings.read(options), Path(site.data or ".") / "tickets" / name
+        self._mailing = Mailing(name, self._store, self._house, self._applying, self._files, folder, mail, self._ending) if mail is not None else None
         self._counted: tuple[int, float, QueueCount] | None = None
 
     # -- life -------------------------------------------------------------------------------------------
@@ -88,6 +107,8 @@ class EmbeddedTickets(EmbeddedVerbs):
         self._store.index(TICKETS, *query.INDEXES, "updated_at,search")
         self._store.index(EVENTS, "ticket,seq", "op_id")
         self._promised()
+        if self._mailing is not None:
+            self._mailing.declare()
 
     def _promised(self) -> None:
         """After another promise was configured the open tickets are due anew; resolved and closed ones are not judged again."""
@@ -110,6 +131,9 @@ class EmbeddedTickets(EmbeddedVerbs):
             problems = await in_thread(DEADLINE, self._outgrown)
         except BackendError as error:
             return Health("down", error.sentence())
+        stuck = health_text(await self.mail_status(), now())
+        if stuck:
+            return Health("warn", "; ".join([*problems, stuck]))
         return Health("warn", problems[0]) if problems else Health("ok", f"{self._store.engine} store")
 
     def _outgrown(self) -> list[str]:
@@ -237,14 +261,34 @@ class EmbeddedTickets(EmbeddedVerbs):
         return await plan_by_verb(self, change, actor)
 
     async def apply(self, plan: Plan, actor: Actor, op_id: str) -> Outcome:
-        """Append the planned event, or make the planned ticket."""
-        return await in_thread(DEADLINE, self._applying.apply, plan, actor, op_id)
+        """Append the planned event, or make the planned ticket, or change the schedule."""
+        if plan.change.verb in SCHEDULE_VERBS:
+            return await in_thread(DEADLINE, self._scheduling.apply, plan, actor, op_id)
+        if plan.change.verb in MAIL_DEEDS:
+            return await in_thread(DEADLINE, self.mailing().apply, plan, actor, op_id, now())
+        outcome = await in_thread(DEADLINE, self._applying.apply, plan, actor, op_id)
+        if self._mailing is not None and (plan.change.values.get("event") or {}).get("mail"):
+            with contextlib.suppress(BackendError):  # the collector queues it when this can't
+                await in_thread(DEADLINE, self._mailing.outbox.collect, now())
+        return outcome
+
+    async def plan_reply(self, change: Change, actor: Actor) -> Plan:
+        """Public; with mail the plan names who gets it."""
+        plan = await super().plan_reply(change, actor)
+        if self._mailing is None:
+            return plan
+        record = await in_thread(DEADLINE, self._record, change.target)
+        return self._mailing.addressed(plan, record.doc)
 
     async def read_back(self, plan: Plan, outcome: Outcome) -> tuple[Mapping[str, Any], Any]:
         """The expected fields as they are now."""
         return await in_thread(DEADLINE, self._read_back, plan, outcome)
 
     def _read_back(self, plan: Plan, outcome: Outcome) -> tuple[Mapping[str, Any], Any]:
+        if plan.change.verb in SCHEDULE_VERBS:
+            return self._scheduling.read_back(plan, outcome)
+        if plan.change.verb in MAIL_DEEDS:
+            return self.mailing().read_back(plan, outcome)
         found, record = self._applying.read_back(plan, outcome)
         return found, self._whole(record)
 
@@ -253,10 +297,22 @@ class EmbeddedTickets(EmbeddedVerbs):
         return Importer(self._store, self._house, self._files, source, words, by)
 
     async def poll(self) -> Sequence[Polled]:
-        """The collector's side: what waited until now comes back by itself."""
-        await in_thread(60.0, wake, self._store, self._house, now())
+        """The collector's side: what waited comes back, what is due is made, what is done is closed."""
+        await in_thread(60.0, self._by_itself)
+        if self._mailing is not None:
+            await in_thread(ROUND_SECONDS, self._mailing.run, now())
         return ()
+
+    def _by_itself(self) -> None:
+        wake(self._store, self._house, now())
+        self._scheduling.run(now())
+        if not self._demo:  # a demo's resolved tickets are as old as they were made
+            closing.close(self._store, self._house, self._ending, now())
+
+    async def observe_alerts(self, seen: Sequence[alerts.Alert], looked: Collection[str], unsettled: Collection[str] = ()) -> int:
+        """Faults of devices as they are now; see `alerts.Alerting.observe`."""
+        return await in_thread(60.0, self._alerting.observe, seen, looked, now(), unsettled)
 
 
 def _cleaned(event: Event) -> Event:
-    return replace(event, actor=clean(event.actor), body=clean(event.body, one_line=False))
+    return replace(event, actor=clean(event.actor), body=clean(event.body, one_line=False), quoted=clean(event.quoted, one_line=False))

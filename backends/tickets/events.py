@@ -116,4 +116,5 @@ def read_event(doc: Mapping[str, Any]) -> Event:
     return Event(
         seq=doc["seq"], at=datetime.fromisoformat(doc["at"]), actor=doc["actor"], type=doc["type"], public=bool(doc.get("public")),
         body=doc.get("body", ""), changes=changes, minutes=doc.get("minutes", 0), via=doc.get("via", "ui"), op_id=doc.get("op_id", ""),
+        quoted=doc.get("quoted", ""),
     )  # fmt: skip

@@ -87,6 +87,8 @@ class Event:
     minutes: int = 0
     via: str = "ui"
     op_id: str = ""
+    quoted: str = ""
+    """What a mail repeated of earlier ones: kept, not shown with its words."""
 
 
 LinkKind = Literal["parent", "child", "blocks", "blocked_by", "relates", "duplicates", "duplicated_by", "merged_into", "merged_from"]
@@ -163,7 +165,7 @@ EVENT_TYPES = (
     "created", "replied", "noted", "call_logged", "field_changed", "status_changed", "assigned", "taken", "released", "stolen",
     "pending_set", "woke_up", "vendor_referred", "vendor_followed_up", "vendor_returned", "linked", "unlinked", "merged_in",
     "merged_away", "split", "attached", "time_logged", "approval_asked", "approved", "refused", "watched", "checked", "action_run", "alerted",
-    "reopened", "closed",
+    "reopened", "closed", "mail_in", "mail_suppressed", "mail_failed",
 )  # fmt: skip
 
 
@@ -283,3 +285,53 @@ class QueueCount:
     overdue: int = 0
     unassigned: int = 0
     by_assignee: Mapping[str, int] = field(default_factory=dict)
+
+
+ScheduleState = Literal["waiting", "due", "late", "overdue", "failing", "paused", "ended"]
+"""late: its moment has gone by and nothing ran (no collector). overdue: the ticket of an occurrence is open beyond its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A ticket that comes again and again. `values` are what each ticket is made with (as for create)."""
+
+    id: str
+    number: str
+    """What people say: "S-3"."""
+    subject: str
+    rule: str
+    """RFC 5545 text."""
+    words: str
+    zone: str
+    state: ScheduleState = "waiting"
+    text: str = ""
+    """Why it is in this state, in words."""
+    next_at: datetime | None = None
+    last_at: datetime | None = None
+    last_ticket: str = ""
+    """Id of the newest ticket it made."""
+    last_number: str = ""
+    lead: int = 0
+    """Seconds a ticket is made before its occurrence."""
+    within: int = 0
+    """Seconds after the occurrence until its ticket is overdue; 0: until the next occurrence."""
+    made: int = 0
+    by: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One moment of a schedule and what became of it."""
+
+    schedule: str
+    at: datetime
+    state: Literal["coming", "making", "made", "skipped"]
+    ticket: str = ""
+    number: str = ""
+    status: str = ""
+    """The ticket's status now."""
+    reason: str = ""
+    """Why it was skipped."""
+    by: str = ""
