@@ -16,6 +16,7 @@ from backends.tickets.model import Event, Referral
 _GIVEN = "Referred to "
 _BACK = "Back from "
 _WAITS = "Waiting: "
+_SOLVED = "Solved: "
 _FACTS = ("contact", "reference", "promised", "follow_up")
 _LINE = re.compile(r"^(contact|reference|promised|follow up): (.+)$")
 
@@ -34,6 +35,17 @@ def return_note(vendor: str, body: str) -> str:
 def waiting_note(reason: str) -> str:
     """The note that says what it waits for."""
     return f"{_WAITS}{reason}"
+
+
+def solved_note(reason: str) -> str:
+    """The note that says what solved it."""
+    return f"{_SOLVED}{reason}"
+
+
+def solution(events: Sequence[Event]) -> str:
+    """What the newest note of that kind says solved it, or ""."""
+    notes = (event.body for event in reversed(events) if not event.public and event.body.startswith(_SOLVED))
+    return next(notes, "")[len(_SOLVED) :].strip()
 
 
 def referrals(events: Sequence[Event]) -> tuple[Referral, ...]:

@@ -89,7 +89,7 @@ def _after_markup(source: str, start: int, out: list[str]) -> int:
     if following and following in "!?":
         found = source.find(">", start, start + _LONGEST_TAG)
         return found + 1 if found >= 0 else start + 2
-    if not following or not (following == "/" or following.isascii() and following.isalpha()):
+    if not following or not (following == "/" or (following.isascii() and following.isalpha())):
         out.append("&lt;")
         return start + 1
     raw = _RAW.match(source, start)
