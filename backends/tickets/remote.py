@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from backends.contract import Actor, Change, Outcome, Page, Plan, now, plan_by_verb
 from backends.errors import Conflict, Invalid, NotAllowed, NotFound, Uncertain
@@ -33,6 +33,8 @@ class RemoteTickets:
 
     name: str
     _me: str
+    beside: ClassVar[tuple[str, ...]] = ("tags", "watching")
+    """Fields that the system keeps beside the ticket: a change of them does not show in its version."""
 
     def __init__(self) -> None:
         self._done: OrderedDict[str, Outcome] = OrderedDict()
@@ -118,7 +120,7 @@ class RemoteTickets:
         target, was, wanted = plan.change.target, plan.change.values.get("was") or {}, plan.change.values.get("set") or {}
         if not target:
             return
-        beside = any(name.startswith("link ") or name in ("tags", "watching") for name in was)
+        beside = any(name.startswith("link ") or name in self.beside for name in was)
         if not beside and await self._version(target) == plan.version:
             return
         ticket = await self.ticket(target)

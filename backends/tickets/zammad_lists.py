@@ -84,7 +84,8 @@ class ZammadLists:
         if wanted.here or text_judge(query) is not None:
             return await self._scanned(query, wanted, sort, said, offset, limit)
         size = limit if limit <= MOST and offset % limit == 0 else MOST
-        first, rows = offset // size, []
+        first = offset // size
+        rows: list[dict[str, Any]] = []
         while True:
             items = await self._page(wanted.condition, sort, first + len(rows) // size + 1, size)
             rows += items
@@ -120,20 +121,20 @@ class ZammadLists:
             items, whole = await self._indexed(query.text, sort)
             wanted.here = [*wanted.here, *self._all_terms(query)]
             notes.append("words found by Zammad's search index, which may lag some seconds")
-        rows: list[TicketRow] = []
+        kept: list[TicketRow] = []
         for item in items:
             row = self._row(item)
             facts = facts_of(row, fields={key: value for key, value in item.items() if isinstance(value, str)}, origin=item.get("create_article_type"),
                              pending=zammad_reading.moment(item.get("pending_time")), due=zammad_reading.moment(item.get("escalation_at")))  # fmt: skip
             if all(fits(term, facts) for term in wanted.here) and (judge is None or judge(facts)):
-                rows.append(row)
+                kept.append(row)
         here = [*(["words"] if judge is not None else []), *(term.field for term in wanted.here if term.field not in wanted.unknown)]
         notes.append(said_here(here))
         if wanted.unknown:
             notes.append(f"Zammad's lists do not tell {', '.join(dict.fromkeys(wanted.unknown))}: nothing has it")
         if not whole:
             notes.append(f"only the first {len(items):,} were looked at")
-        return Page(tuple(rows[offset : offset + limit]), offset, len(rows) if whole else None, "; ".join(filter(None, notes)))
+        return Page(tuple(kept[offset : offset + limit]), offset, len(kept) if whole else None, "; ".join(filter(None, notes)))
 
     def _all_terms(self, query: TicketQuery) -> list[Any]:
         from backends.tickets.row_filter import terms_of

@@ -70,7 +70,9 @@ def asked(query: TicketQuery, words: Words, at: datetime) -> Asked:
             sets[attribute] = sets[attribute] & ids if attribute in sets else ids
             continue
         test = _test(term, words)
-        if test is None or test[0] in out.condition:
+        if test is not None and test[0] in out.condition:
+            test = _both(test[0], out.condition[test[0]], test[1])
+        if test is None:
             if term.field in UNKNOWN:
                 out.unknown.append(term.field)
             out.here.append(term)
@@ -81,6 +83,20 @@ def asked(query: TicketQuery, words: Words, at: datetime) -> Asked:
         out.nothing = out.nothing or not ids
     out.condition = out.condition or everything()
     return out
+
+
+def _both(attribute: str, one: dict[str, Any], other: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Two tests of one attribute as one, where that can be said."""
+    if one == other:
+        return attribute, one
+    if attribute == "ticket.tags" and (one["operator"] in ("contains one", "contains all")) and other["operator"] == "contains one" and "," not in f"{one['value']}{other['value']}":
+        return attribute, {"operator": "contains all", "value": f"{one['value']},{other['value']}"}
+    if attribute not in ("ticket.owner_id", "ticket.customer_id"):
+        return None
+    ids, more = set(one["value"]), set(other["value"])
+    first, second = (test["operator"] == "is" for test in (one, other))
+    left = ids & more if first and second else ids - more if first else more - ids if second else ids | more
+    return attribute, {**one, "operator": "is" if first or second else "is not", "value": sorted(left) or ["0"]}
 
 
 def _choice(term: Term, words: Words) -> tuple[str, set[int]] | None:

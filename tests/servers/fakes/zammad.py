@@ -16,7 +16,7 @@ from tests.servers.fakes.http import FakeServer, Reply, Request
 Doc = dict[str, Any]
 TYPES = ("new", "open", "pending reminder", "pending action", "closed", "merged", "removed")
 STATES = (("new", "new"), ("open", "open"), ("pending reminder", "pending reminder"), ("closed", "closed"), ("merged", "merged"), ("removed", "removed"), ("pending close", "pending action"))
-OPERATORS = ("is", "is not", "contains", "contains not", "contains one", "contains one not", "before (absolute)", "after (absolute)", "within last (relative)", "within next (relative)")
+OPERATORS = ("is", "is not", "contains", "contains not", "contains one", "contains one not", "contains all", "before (absolute)", "after (absolute)", "within last (relative)", "within next (relative)")
 MAP = {"normal": "normal", "parent": "child", "child": "parent"}
 
 
@@ -216,7 +216,10 @@ class FakeZammad(FakeServer):
         if operator not in OPERATORS:
             raise Stop(422, f"Invalid condition operator {operator}")
         if attribute == "tags":
-            there = bool({part.strip() for part in str(value).split(",")} & set(self.tags.get(ticket["id"], ())))
+            wanted, tags = {part.strip() for part in str(value).split(",")}, set(self.tags.get(ticket["id"], ()))
+            if operator == "contains all":
+                return wanted <= tags
+            there = bool(wanted & tags)
             return there is (operator == "contains one")
         held = ticket.get(attribute)
         if operator in ("is", "is not"):
