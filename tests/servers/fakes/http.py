@@ -71,8 +71,8 @@ class FakeServer:
                     self.close_connection = True
                     return
                 raw = reply.raw()
-                self.send_response(reply.status)
-                for name, value in {"Content-Type": "application/json; charset=utf-8", **reply.headers}.items():
+                self.send_response_only(reply.status)
+                for name, value in {"Content-Type": "application/json; charset=utf-8", "Date": self.date_time_string(), **reply.headers}.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(raw)))
                 self.end_headers()
