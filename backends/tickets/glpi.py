@@ -164,11 +164,11 @@ class GlpiTickets(GlpiVerbs, GlpiLists, RemoteTickets):
     async def _parts(self, ident: int, log: bool) -> Parts:
         """The rows beside a ticket; what the account may not see is left out."""
         kinds = ("ITILFollowup", "TicketTask", "ITILSolution", "Ticket_User", "Group_Ticket", "Supplier_Ticket", "Document_Item", "TicketValidation")
-        found = {kind: await quietly(self._http.rows(f"/Ticket/{ident}/{kind}"), []) for kind in kinds}
-        ties = {}
-        for side in ("tickets_id_1", "tickets_id_2"):
-            rows = await quietly(self._http.rows("/Ticket_Ticket", [(f"searchText[{side}]", f"^{ident}$")]), [])
-            ties.update({number_of(row.get("id")): row for row in rows if number_of(row.get(side)) == ident})
+        sides = ("tickets_id_1", "tickets_id_2")  # a session that is only read from may be asked several things at once
+        reads = [self._http.rows(f"/Ticket/{ident}/{kind}") for kind in kinds] + [self._http.rows("/Ticket_Ticket", [(f"searchText[{side}]", f"^{ident}$")]) for side in sides]
+        read = await asyncio.gather(*(quietly(one, []) for one in reads))
+        found = dict(zip(kinds, read, strict=False))
+        ties = {number_of(row.get("id")): row for side, rows in zip(sides, read[len(kinds) :], strict=True) for row in rows if number_of(row.get(side)) == ident}
         documents = []
         for link in found["Document_Item"]:
             document = await quietly(self._http.get(f"/Document/{number_of(link.get('documents_id'))}"), {})

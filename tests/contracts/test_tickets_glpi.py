@@ -67,7 +67,7 @@ class TestGlpi(TicketContract):
     async def test_ties_stand_on_both_sides(self, backend: Any, local: Local) -> None:
         """Four kinds, with their direction."""
         one, two = await new(backend, "one"), await new(backend, "two")
-        for kind, back in (("parent", "child"), ("child", "parent"), ("relates", "relates"), ("duplicates", "duplicated_by"), ("duplicated_by", "duplicates")):
+        for kind, back in (("parent", "child"), ("relates", "relates"), ("duplicated_by", "duplicates")):
             first = (await do(backend, "relate", one, kind=kind, to=two)).record
             assert [(link.kind, link.to, link.subject) for link in first.links] == [(kind, two, "two")]
             assert [(link.kind, link.to) for link in (await backend.ticket(two)).links] == [(back, one)]
@@ -312,23 +312,22 @@ async def test_promises_and_approvals_are_shown(server: FakeGlpi, backend: GlpiT
     assert (await backend.tickets(TicketQuery(overdue=True))).total == 0 and (await backend.ticket(ident)).row.due_at is None
 
 
-@pytest.mark.parametrize(
-    ("term", "found"),
-    [
-        (Term("subject", "has", ("PRINTER",)), {"printer"}), (Term("subject", "has", ("printer", "phone")), {"printer", "phone"}), (Term("subject", "has", ("printer",), True), {"switch", "phone"}),
-        (Term("owner", "is", ("",)), {"switch", "phone"}), (Term("owner", "is", ("ana",), True), {"switch", "phone"}), (Term("owner", "is", ("ana", "")), {"printer", "switch", "phone"}),
-        (Term("requester", "has", ("Joe",)), {"printer", "phone"}), (Term("requester", "has", ("jdoe",), True), {"switch"}), (Term("requester", "has", ("nobody here",)), set()),
-        (Term("priority", "is", ("1", "2")), {"switch"}), (Term("status", "has", ("pend",)), {"phone"}), (Term("status", "has", ("pend",), True), {"printer", "switch"}),
-        (Term("phase", "is", ("paused",)), {"phone"}), (Term("category", "has", ("print",)), {"phone"}), (Term("category", "none"), {"printer", "switch"}), (Term("category", "none", (), True), {"phone"}),
-        (Term("team", "is", ("Field",)), {"switch"}), (Term("team", "none"), {"printer", "phone"}), (Term("kind", "is", ("request",)), {"phone"}), (Term("kind", "is", ("problem",)), set()),
-        (Term("created", "before", ("2020-01-01T00:00:00+00:00",)), set()), (Term("created", "after", ("2020-01-01T00:00:00+00:00",)), {"printer", "switch", "phone"}),
-        (Term("created", "after", ("2020-01-01T00:00:00+00:00",), True), set()), (Term("due", "before", ("2031-01-01T00:00:00+00:00",), True), {"printer", "switch", "phone"}),
-        (Term("number", "is", ("#15", "16")), {"printer", "switch"}), (Term("text", "has", ("phone",), True), {"printer", "switch"}), (Term("text", "has", ("jdoe phone",)), {"phone"}),
-        (Term("queue", "has", ("net",)), {"switch"}), (Term("queue", "has", ("nowhere",)), set()), (Term("queue", "has", ("nowhere",), True), {"printer", "switch", "phone"}),
-        (Term("tag", "is", ("vip",)), set()), (Term("field", "is", ("inventory TAG", "T-7")), {"switch"}), (Term("field", "is", ("no such", "x")), set()),
-    ],
-)  # fmt: skip
-async def test_every_term_means_what_it_means_elsewhere(server: FakeGlpi, backend: GlpiTickets, term: Term, found: set[str]) -> None:
+TERMS: list[tuple[Term, set[str]]] = [
+    (Term("subject", "has", ("PRINTER",)), {"printer"}), (Term("subject", "has", ("printer", "phone")), {"printer", "phone"}), (Term("subject", "has", ("printer",), True), {"switch", "phone"}),
+    (Term("owner", "is", ("",)), {"switch", "phone"}), (Term("owner", "is", ("ana",), True), {"switch", "phone"}), (Term("owner", "is", ("ana", "")), {"printer", "switch", "phone"}),
+    (Term("requester", "has", ("Joe",)), {"printer", "phone"}), (Term("requester", "has", ("jdoe",), True), {"switch"}), (Term("requester", "has", ("nobody here",)), set()),
+    (Term("priority", "is", ("1", "2")), {"switch"}), (Term("status", "has", ("pend",)), {"phone"}), (Term("status", "has", ("pend",), True), {"printer", "switch"}),
+    (Term("phase", "is", ("paused",)), {"phone"}), (Term("category", "has", ("print",)), {"phone"}), (Term("category", "none"), {"printer", "switch"}), (Term("category", "none", (), True), {"phone"}),
+    (Term("team", "is", ("Field",)), {"switch"}), (Term("team", "none"), {"printer", "phone"}), (Term("kind", "is", ("request",)), {"phone"}), (Term("kind", "is", ("problem",)), set()),
+    (Term("created", "before", ("2020-01-01T00:00:00+00:00",)), set()), (Term("created", "after", ("2020-01-01T00:00:00+00:00",)), {"printer", "switch", "phone"}),
+    (Term("created", "after", ("2020-01-01T00:00:00+00:00",), True), set()), (Term("due", "before", ("2031-01-01T00:00:00+00:00",), True), {"printer", "switch", "phone"}),
+    (Term("number", "is", ("#15", "16")), {"printer", "switch"}), (Term("text", "has", ("phone",), True), {"printer", "switch"}), (Term("text", "has", ("jdoe phone",)), {"phone"}),
+    (Term("queue", "has", ("net",)), {"switch"}), (Term("queue", "has", ("nowhere",)), set()), (Term("queue", "has", ("nowhere",), True), {"printer", "switch", "phone"}),
+    (Term("tag", "is", ("vip",)), set()), (Term("field", "is", ("inventory TAG", "T-7")), {"switch"}), (Term("field", "is", ("no such", "x")), set()),
+]  # fmt: skip
+
+
+async def test_every_term_means_what_it_means_elsewhere(server: FakeGlpi, backend: GlpiTickets) -> None:
     one = await new(backend, "printer")
     two = (await do(backend, "create", subject="switch", queue="Network", priority=1, requester={"email": "eva@example.org"})).target
     three = await new(backend, "phone", category="hardware > printing", kind="request")
@@ -336,11 +335,11 @@ async def test_every_term_means_what_it_means_elsewhere(server: FakeGlpi, backen
     await do(backend, "assign", two, team="Field")
     await do(backend, "status", three, status="Pending", reason="x")
     server.store[16]["tag"] = "T-7"
-    page = await backend.tickets(TicketQuery(terms=(term,)))
-    assert {row.subject for row in page.items} == found and page.total == len(found)
-    assert {row.subject for row in (await backend.tickets(TicketQuery(terms=(term, term)))).items} == found, "two conditions on one field"
-    if term.field == "tag":
-        assert "do not tell tag" in page.note
+    for term, found in TERMS:
+        page = await backend.tickets(TicketQuery(terms=(term,)))
+        assert {row.subject for row in page.items} == found and page.total == len(found), term
+        assert {row.subject for row in (await backend.tickets(TicketQuery(terms=(term, term)))).items} == found, f"two conditions on one field: {term}"
+        assert term.field != "tag" or "do not tell tag" in page.note
 
 
 async def test_hostile_text_is_harmless_at_the_border(server: FakeGlpi, backend: GlpiTickets) -> None:

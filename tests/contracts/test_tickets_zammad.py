@@ -143,32 +143,30 @@ async def test_lists_are_asked_of_the_database_with_expand_and_pages(server: Fak
     assert (await backend.tickets(TicketQuery(), 4, 2)).total == 5
 
 
-@pytest.mark.parametrize(
-    ("term", "found"),
-    [
-        (Term("subject", "has", ("PRINTER",)), {"printer"}), (Term("subject", "has", ("printer",), True), {"switch", "phone"}), (Term("owner", "is", ("",)), {"switch", "phone"}),
-        (Term("owner", "is", ("ana",), True), {"switch", "phone"}), (Term("owner", "is", ("ana", "")), {"printer", "switch", "phone"}),
-        (Term("requester", "has", ("Joe",)), {"printer", "phone"}), (Term("requester", "has", ("jdoe",), True), {"switch"}), (Term("requester", "has", ("nobody here",)), set()),
-        (Term("tag", "is", ("vip",)), {"phone"}), (Term("tag", "is", ("vip",), True), {"printer", "switch"}), (Term("priority", "is", ("1", "2")), {"switch"}),
-        (Term("status", "has", ("pend",)), {"phone"}), (Term("status", "has", ("pend",), True), {"printer", "switch"}), (Term("phase", "is", ("paused",)), {"phone"}),
-        (Term("pending", "before", ("2031-01-01T00:00:00+00:00",)), {"phone"}), (Term("pending", "before", ("2031-01-01T00:00:00+00:00",), True), {"printer", "switch"}),
-        (Term("pending", "none"), {"printer", "switch"}), (Term("created", "before", ("2020-01-01T00:00:00+00:00",)), set()), (Term("created", "after", ("2020-01-01T00:00:00+00:00",)), {"printer", "switch", "phone"}),
-        (Term("number", "is", ("#93001", "93002")), {"printer", "switch"}), (Term("text", "has", ("phone",), True), {"printer", "switch"}), (Term("queue", "has", ("net",)), {"switch"}),
-        (Term("vendor", "has", ("Copier",)), set()), (Term("field", "is", ("building", "Annex")), {"switch"}), (Term("queue", "has", ("net",), True), {"printer", "phone"}),
-    ],
-)  # fmt: skip
-async def test_every_term_means_what_it_means_elsewhere(server: FakeZammad, backend: ZammadTickets, term: Term, found: set[str]) -> None:
+TERMS: list[tuple[Term, set[str]]] = [
+    (Term("subject", "has", ("PRINTER",)), {"printer"}), (Term("subject", "has", ("printer",), True), {"switch", "phone"}), (Term("owner", "is", ("",)), {"switch", "phone"}),
+    (Term("owner", "is", ("ana",), True), {"switch", "phone"}), (Term("owner", "is", ("ana", "")), {"printer", "switch", "phone"}),
+    (Term("requester", "has", ("Joe",)), {"printer", "phone"}), (Term("requester", "has", ("jdoe",), True), {"switch"}), (Term("requester", "has", ("nobody here",)), set()),
+    (Term("tag", "is", ("vip",)), {"phone"}), (Term("tag", "is", ("vip",), True), {"printer", "switch"}), (Term("priority", "is", ("1", "2")), {"switch"}),
+    (Term("status", "has", ("pend",)), {"phone"}), (Term("status", "has", ("pend",), True), {"printer", "switch"}), (Term("phase", "is", ("paused",)), {"phone"}),
+    (Term("pending", "before", ("2031-01-01T00:00:00+00:00",)), {"phone"}), (Term("pending", "before", ("2031-01-01T00:00:00+00:00",), True), {"printer", "switch"}),
+    (Term("pending", "none"), {"printer", "switch"}), (Term("created", "before", ("2020-01-01T00:00:00+00:00",)), set()), (Term("created", "after", ("2020-01-01T00:00:00+00:00",)), {"printer", "switch", "phone"}),
+    (Term("number", "is", ("#93001", "93002")), {"printer", "switch"}), (Term("text", "has", ("phone",), True), {"printer", "switch"}), (Term("queue", "has", ("net",)), {"switch"}),
+    (Term("vendor", "has", ("Copier",)), set()), (Term("field", "is", ("building", "Annex")), {"switch"}), (Term("queue", "has", ("net",), True), {"printer", "phone"}),
+]  # fmt: skip
+
+
+async def test_every_term_means_what_it_means_elsewhere(server: FakeZammad, backend: ZammadTickets) -> None:
     one = await new(backend, "printer")
     await do(backend, "create", subject="switch", queue="Network", priority=1, requester={"email": "eva@example.org"}, fields={"building": "Annex"})
     three = await new(backend, "phone", tags=["vip"])
     await do(backend, "take", one)
     await do(backend, "status", three, status="pending reminder", reason="x", until="2030-01-01")
-    page = await backend.tickets(TicketQuery(terms=(term,)))
-    assert {row.subject for row in page.items} == found and page.total == len(found)
-    both = await backend.tickets(TicketQuery(terms=(term, term)))
-    assert {row.subject for row in both.items} == found, "two conditions on one field"
-    if term.field == "vendor":
-        assert "do not tell vendor" in page.note
+    for term, found in TERMS:
+        page = await backend.tickets(TicketQuery(terms=(term,)))
+        assert {row.subject for row in page.items} == found and page.total == len(found), term
+        assert {row.subject for row in (await backend.tickets(TicketQuery(terms=(term, term)))).items} == found, f"two conditions on one field: {term}"
+        assert term.field != "vendor" or "do not tell vendor" in page.note
 
 
 async def test_a_take_that_was_overwritten_is_given_back_by_who_came_second(server: FakeZammad, backend: ZammadTickets) -> None:
