@@ -81,7 +81,7 @@ class Applying:
             if values["was"]:
                 await self._looked_at(plan, only=("readers",) if applied else ())
             files = await in_thread(FILES, rt_edits.contents, values.get("files") or ())
-            answer = await self._said(f"/ticket/{target}{request['path']}", request["body"], files)
+            answer = await self._http.write("POST", f"/ticket/{target}{request['path']}", request["body"], files=files)
             applied["transaction"] = answer.headers.get("location", "").rsplit("/", 1)[-1]
             return answer
         etag = values["etag"]
@@ -92,14 +92,6 @@ class Applying:
             except Conflict:
                 etag = (await self._looked_at(plan)).row.version
         raise Conflict("others change the ticket all the time", mine=_mine(plan), hint="Try again in a moment; what you typed is kept.")
-
-    async def _said(self, path: str, body: Mapping[str, Any], files: Sequence[tuple[str, bytes, str]]) -> Answer:
-        if sum(len(content) for _, content, _ in files) >= rt_edits.LARGE:
-            return await self._http.write("POST", path, body, files=files)
-        if files:
-            attached = [{"FileName": name, "FileType": mime, "FileContent": base64.b64encode(content).decode()} for name, content, mime in files]
-            return await self._http.write("POST", path, {**body, "Attachments": attached})
-        return await self._http.write("POST", path, body)
 
     async def _looked_at(self, plan: Plan, only: Sequence[str] = ()) -> Ticket:
         """The ticket as it is now, where what the plan is about is as it was. Conflict says what is not."""

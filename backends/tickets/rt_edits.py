@@ -23,8 +23,6 @@ from backends.tickets.rt_writing import Json, Seen, planned, put, said, undo
 CUSTOM = ("category", "vendor", "contact", "reference", "promised", "follow_up", "resolution", "pending_reason", "tags", "location", "kind")
 """What may stand in custom fields by configuration."""
 UNSET = "1970-01-01 00:00:00"
-LARGE = 1024 * 1024
-"""Bytes of files from which on they are sent as a form of parts: base64 in JSON costs a third more."""
 
 
 def rt_time(moment: str) -> str:
