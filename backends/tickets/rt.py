@@ -18,7 +18,7 @@ from backends.options import Option
 from backends.threads import in_thread
 from backends.tickets import rt_edits, rt_reading, rt_writing
 from backends.tickets.contract import ConflictCheck
-from backends.tickets.model import Event, Person, Phase, QueueCount, Ticket, TicketQuery, TicketRow, Vocabulary
+from backends.tickets.model import Attachment, Event, Person, Phase, QueueCount, Ticket, TicketQuery, TicketRow, Vocabulary
 from backends.tickets.rt_applying import FILES, Applying, decoded
 from backends.tickets.rt_http import RtHttp, one
 from backends.tickets.rt_lists import Lists, tied
@@ -33,6 +33,8 @@ LEVELS = (80, 60, 30)
 TEXTS = "TransactionId,ContentType,Filename,Content"
 KEPT = 2000
 """People and texts that are remembered."""
+QUIET = frozenset({"Set", "Status", "CustomField", "SetWatcher", "AddWatcher", "DelWatcher"})
+"""Transactions that bring neither words nor files."""
 
 
 class RequestTracker:
@@ -75,6 +77,7 @@ class RequestTracker:
         self._queues: dict[str, str] = {}
         self._people: dict[str, Person] = {}
         self._texts: dict[str, str] = {}
+        self._said: dict[str, tuple[int, str, tuple[Attachment, ...]]] = {}
         self._me = str(options.get("user") or "") if not options.get("token") else ""
         self._lists = Lists(self._http, self._site, bool(options.get("requesters", True)))
         self._applying = Applying(self._http, self, self.me)
@@ -146,17 +149,26 @@ class RequestTracker:
 
     async def ticket(self, id: str) -> Ticket:
         """The whole ticket; the number of a merged one gives the one it lives on as."""
-        ticket = await self.bare(id)
-        ident = ticket.row.id
-        attached = await self.all_of(f"/ticket/{ident}/attachments", fields="TransactionId,ContentType,Filename,ContentLength")
-        mails: set[str] = set()
-        if any(item.get("Filename") for item in attached):
-            mails = {rt_reading.word(item.get("id")) for item in await self.all_of(f"/ticket/{ident}/history", fields="Type") if item.get("Type") in rt_reading.HIDDEN}
-        body = await self._text(ident, attached)
-        links = tuple(await tied(self._lists, self._site, ticket.links))
-        return replace(ticket, body=body, attachments=tuple(rt_reading.files(attached, mails)), links=links)
+        return await self.completed(await self.bare(id))
 
-    async def _text(self, ident: str, attached: Sequence[Item]) -> str:
+    def words_known_at(self, ident: str) -> int:
+        """The transaction up to which text and files of a ticket are remembered, 0 where they are not."""
+        return self._said[ident][0] if ident in self._said else 0
+
+    async def completed(self, ticket: Ticket, since: Sequence[Item] | None = None) -> Ticket:
+        """A bare ticket with text, files and the names of its ties. `since`: all transactions after `words_known_at`; nothing is read again when none brought words."""
+        ident = ticket.row.id
+        if since is None or ident not in self._said or any(item.get("Type") not in QUIET for item in since):
+            attached = await self.all_of(f"/ticket/{ident}/attachments", fields="TransactionId,ContentType,Filename,ContentLength")
+            mails: set[str] = set()
+            if any(item.get("Filename") for item in attached):
+                mails = {rt_reading.word(item.get("id")) for item in await self.all_of(f"/ticket/{ident}/history", fields="Type") if item.get("Type") in rt_reading.HIDDEN}
+            body = await self._text(attached)
+            _kept(self._said)[ident] = (rt_reading.number_of(ticket.row.version), body, tuple(rt_reading.files(attached, mails)))
+        _, body, files = self._said[ident]
+        return replace(ticket, body=body, attachments=files, links=tuple(await tied(self._lists, self._site, ticket.links)))
+
+    async def _text(self, attached: Sequence[Item]) -> str:
         """What the ticket began with: it never changes, so it is read once."""
         written = [rt_reading.number_of(item.get("TransactionId")) for item in attached if str(item.get("ContentType", "")).startswith("text/")]
         if not written:

@@ -36,8 +36,11 @@ class Reads(Protocol):
     async def bare(self, id: str) -> Ticket:
         """The ticket without its text and files."""
 
-    async def ticket(self, id: str) -> Ticket:
-        """The whole ticket."""
+    def words_known_at(self, ident: str) -> int:
+        """The transaction up to which text and files are remembered."""
+
+    async def completed(self, ticket: Ticket, since: Sequence[Mapping[str, Any]] | None = None) -> Ticket:
+        """With text and files."""
 
     async def all_of(self, path: str, most: int = 0, **params: Any) -> list[Mapping[str, Any]]:
         """The items of all pages."""
@@ -121,13 +124,16 @@ class Applying:
     async def read_back(self, plan: Plan, outcome: Outcome) -> tuple[dict[str, Any], Ticket]:
         """The expected fields as they are now."""
         target = outcome.target or plan.change.target or await self._made(plan)
-        ticket = await self._reads.ticket(target)
+        ticket = await self._reads.bare(target)
+        history = await self._history(plan, outcome, ticket.row.id) if "overwrote" in plan.expected else None
+        ticket = await self._reads.completed(ticket, history)
         found: dict[str, Any] = {}
         for name, wanted in plan.expected.items():
             if name == "body":
                 found[name] = wanted if await self._is_there(plan, outcome, str(wanted)) else None
             elif name == "overwrote":
-                found[name] = await self._overwritten(plan, outcome)
+                since = _since(plan, outcome)
+                found[name] = overwritten([item for item in history or () if rt_reading.number_of(item.get("id")) > since], plan.change.values["raw"], await self._me())
             elif name == "files":
                 there = [[file.name, file.size] for file in ticket.attachments if str(file.event) == outcome.applied.get("transaction", str(file.event))]
                 found[name] = sorted(file for file in wanted if file in there)
@@ -164,12 +170,15 @@ class Applying:
                     return True
         return False
 
-    async def _overwritten(self, plan: Plan, outcome: Outcome) -> str:
-        """Whose values were wiped out by ours, from RT's own history; "nothing" when all is well."""
-        since = rt_reading.number_of(outcome.applied.get("since") or plan.change.values["etag"])
-        query = f"ObjectType = 'RT::Ticket' AND ObjectId = {int(plan.change.target)} AND id > {since}"
-        history = await self._reads.all_of("/transactions", query=query, fields="Type,Field,OldValue,NewValue,Creator", orderby="id")
-        return overwritten(history, plan.change.values["raw"], await self._me())
+    async def _history(self, plan: Plan, outcome: Outcome, ident: str) -> list[Mapping[str, Any]]:
+        """What RT wrote down since the ticket was looked at, or since its words were read where that is longer ago. Oldest first."""
+        since, known = _since(plan, outcome), self._reads.words_known_at(ident)
+        query = f"ObjectType = 'RT::Ticket' AND ObjectId = {int(ident)} AND id > {min(since, known) if known else since}"
+        return await self._reads.all_of("/transactions", query=query, fields="Type,Field,OldValue,NewValue,Creator", orderby="id")
+
+
+def _since(plan: Plan, outcome: Outcome) -> int:
+    return rt_reading.number_of(outcome.applied.get("since") or plan.change.values["etag"])
 
 
 def overwritten(history: Sequence[Mapping[str, Any]], raw: Mapping[str, Sequence[Any]], me: str) -> str:

@@ -74,6 +74,7 @@ def _one(name: str, value: Any, seen: Seen, body: Json, before: Json, expected: 
         if not isinstance(value, int) or not 0 <= value <= 100_000:
             raise Invalid(fields={name: "minutes, a whole number"})
         body["TimeEstimated"], before[name], expected[name] = value, seen.ticket.estimate, value
+        raw["TimeEstimated"] = [str(item.get("TimeEstimated")), str(value)]
     elif name == "fields":
         for field, wanted in dict(value).items():
             _custom(str(field), wanted, seen, body, before, expected, raw)

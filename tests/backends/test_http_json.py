@@ -9,7 +9,19 @@ from typing import Any
 import pytest
 
 from backends.contract import Actor, Outcome
-from backends.errors import AuthFailed, BackendError, BadConfig, Conflict, Damaged, NotAllowed, NotFound, RateLimited, Refused, Uncertain, Unreachable
+from backends.errors import (
+    AuthFailed,
+    BackendError,
+    BadConfig,
+    Conflict,
+    Damaged,
+    NotAllowed,
+    NotFound,
+    RateLimited,
+    Refused,
+    Uncertain,
+    Unreachable,
+)
 from backends.http_json import Broken, JsonHttp
 from backends.tickets.model import TicketQuery
 from tests.servers import rt_replay

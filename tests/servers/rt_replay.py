@@ -6,7 +6,7 @@ import json
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from backends.contract import Change, Site
 from backends.options import read_options
@@ -17,6 +17,7 @@ from tests.servers.evil_http import Reply, Request, Wired
 DATA = Path(__file__).parent.parent / "data" / "rt5"
 NAMES = tuple(sorted(path.stem for path in DATA.glob("*.json")))
 TICKET = "1013"
+USERS = {"6": "Nobody", "29": "tech1", "31": "tech2"}
 
 
 @cache
@@ -37,7 +38,7 @@ def reply(name: str) -> Reply:
 class Replay:
     """Answers by path from the samples; `instead` maps "METHOD /path below /REST/2.0" (query left out) to other answers, each used in its turn."""
 
-    def __init__(self, **instead: str) -> None:
+    def __init__(self) -> None:
         self.instead: dict[str, list[Reply]] = {}
 
     def set(self, what: str, *replies: str | Reply) -> Replay:
@@ -51,10 +52,10 @@ class Replay:
         queue = self.instead.get(f"{request.method} {path}")
         if queue:
             return queue.pop(0) if len(queue) > 1 else queue[0]
-        return _usual(request.method, path, parse_qs(parts.query))
+        return _usual(request.method, path)
 
 
-def _usual(method: str, path: str, query: dict[str, list[str]]) -> Reply:
+def _usual(method: str, path: str) -> Reply:
     words = [word for word in path.split("/") if word]
     if method == "POST" and words[-1] == "attachments":
         return Reply(body={"items": sample("transaction-attachments")["body"]["items"], "page": 1, "per_page": 100, "total": None, "pages": None})
@@ -65,8 +66,8 @@ def _usual(method: str, path: str, query: dict[str, list[str]]) -> Reply:
     if path in known:
         return reply(known[path])
     if words[0] == "user":
-        body = sample("user")["body"]
-        return Reply(body={**body, "Name": words[1], "EmailAddress": words[1] if "@" in words[1] else f"{words[1]}@lab.example.org"} if not words[1].isdigit() else body)
+        name = USERS.get(words[1], unquote(words[1]))
+        return Reply(body={**sample("user")["body"], "Name": name, "EmailAddress": name if "@" in name else f"{name}@lab.example.org", "RealName": ""})
     if words[0] == "ticket" and words[-1] in ("history", "attachments"):
         return reply("history" if words[-1] == "history" else "ticket-attachments")
     if words[0] == "transaction":

@@ -33,11 +33,12 @@ class RtServer:
 
     url: str
     tokens: dict[str, str]
+    client: httpx.Client
 
     def call(self, method: str, path: str, who: str = "root", **more: Any) -> httpx.Response:
         """A request past the adapter: what an administrator or somebody in the web interface does."""
         headers = {"Authorization": f"token {self.tokens[who]}", **more.pop("headers", {})}
-        return httpx.request(method, f"{self.url}/REST/2.0{path}", headers=headers, timeout=30, trust_env=False, **more)
+        return self.client.request(method, f"{self.url}/REST/2.0{path}", headers=headers, **more)
 
     def queue(self, lifecycle: str = "helpdesk") -> str:
         """A queue of a test's own."""
@@ -81,7 +82,7 @@ def rt_server() -> Iterator[RtServer]:
         done = subprocess.run(["bash", str(SCRIPT), "start", str(port)], env=environment, capture_output=True, text=True, timeout=240, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         tokens = dict(line.split() for line in (place / str(port) / "tokens").read_text().splitlines())
-        server = RtServer(f"http://127.0.0.1:{port}", tokens)
+        server = RtServer(f"http://127.0.0.1:{port}", tokens, httpx.Client(timeout=30, trust_env=False))
         person = {"Name": "jdoe", "EmailAddress": "jdoe@example.org", "RealName": "Joe Doe", "Privileged": 0}
         assert server.call("POST", "/user", json=person).status_code == 201
         yield server
