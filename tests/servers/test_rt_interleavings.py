@@ -1,4 +1,6 @@
-"""Two consoles and somebody in RT's own interface on the same tickets: 1,000 seeded interleavings on a real RT, their history checked.
+"""Two consoles and somebody in RT's own interface on the same tickets: seeded interleavings on a real RT, their history checked.
+
+With DESKSIDE_TEST_ALL=1 it is 1,000 of them; otherwise as many of those as fit into SECONDS, at least FEWEST.
 
 RT's check of the tag is not atomic, so a value may be overwritten; what must never happen is that nobody is told. Each actor's steps (look,
 write, read back) are merged by the seed into stages; what stands in one stage is sent at the same instant.
@@ -25,6 +27,8 @@ from tests.servers.rt_server import RtServer
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 SEED = int(os.environ.get("DESKSIDE_SEED", "20261124"))
 COUNT = int(os.environ.get("DESKSIDE_INTERLEAVINGS", "1000"))
+SECONDS = 3600.0 if os.environ.get("DESKSIDE_TEST_ALL") == "1" else 45.0
+FEWEST = 25
 TICKETS = 5
 """Worked on at once."""
 FIELDS = {"subject": "Subject", "estimate": "TimeEstimated", "field Vendor reference": "Vendor reference"}
@@ -155,6 +159,7 @@ async def test_no_update_is_lost_unnoticed(rt_server: RtServer) -> None:
     seeds = iter(range(SEED, SEED + COUNT))
     found: list[str] = []
     verdicts: Counter[str] = Counter()
+    done: list[int] = []
     begun = time.monotonic()
 
     async def work() -> None:
@@ -162,15 +167,18 @@ async def test_no_update_is_lost_unnoticed(rt_server: RtServer) -> None:
         ticket = str(made.json()["id"])
         now = await state(rt_server, ticket)
         for seed in seeds:
+            if time.monotonic() - begun > SECONDS and len(done) >= FEWEST:
+                return
             now, lines, counted = await interleave(seed, rt_server, consoles, ticket, now)
             found.extend(lines)
             verdicts.update(counted)
+            done.append(seed)
 
     try:
         await asyncio.gather(*(work() for _ in range(TICKETS)))
     except BackendError as error:
         raise AssertionError(f"seeds {SEED}..: {error.sentence()}") from error
-    print(f"{COUNT} interleavings from seed {SEED} in {time.monotonic() - begun:.0f} s: {dict(verdicts)}")
+    print(f"{len(done)} interleavings from seed {SEED} in {time.monotonic() - begun:.0f} s: {dict(verdicts)}")
     assert not found, "\n".join(found[:5])
-    assert verdicts["done"] > COUNT // 2 and verdicts["conflict"] > COUNT // 20, verdicts
+    assert verdicts["done"] > len(done) // 2 and verdicts["conflict"] + verdicts["differs"] > len(done) // 10, verdicts
     await asyncio.gather(*(console.close() for console in consoles))
