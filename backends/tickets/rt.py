@@ -13,14 +13,14 @@ from urllib.parse import quote
 
 from backends.contract import Actor, Change, Health, Outcome, Page, Plan, plan_by_verb
 from backends.contract import Site as House
-from backends.errors import BackendError, BadConfig, NotFound
+from backends.errors import BackendError, BadConfig, NotAllowed, NotFound
 from backends.options import Option
 from backends.threads import in_thread
 from backends.tickets import rt_edits, rt_reading, rt_writing
 from backends.tickets.contract import ConflictCheck
 from backends.tickets.model import Attachment, Event, Person, Phase, QueueCount, Ticket, TicketQuery, TicketRow, Vocabulary
 from backends.tickets.rt_applying import FILES, Applying, decoded
-from backends.tickets.rt_http import RtHttp, one
+from backends.tickets.rt_http import RtHttp, listed, one
 from backends.tickets.rt_lists import Lists, tied
 from backends.tickets.rt_query import Words
 from backends.tickets.rt_reading import Item, Names
@@ -76,6 +76,7 @@ class RequestTracker:
         self._site = rt_reading.Site(name, {**STATUSES, **more}, levels, custom, tuple(more), vendor)
         self._queues: dict[str, str] = {}
         self._people: dict[str, Person] = {}
+        self._logins: dict[str, str] = {}
         self._texts: dict[str, str] = {}
         self._said: dict[str, tuple[int, str, tuple[Attachment, ...]]] = {}
         self._me = str(options.get("user") or "") if not options.get("token") else ""
@@ -106,7 +107,8 @@ class RequestTracker:
     async def me(self) -> str:
         """Our login in RT: configured, or of the user whose number stands in the token; "" where it can't be found."""
         if not self._me and self._http.user_id:
-            self._me = rt_reading.word(one((await self._http.get(f"/user/{self._http.user_id}")).body).get("Name"))
+            name = await self._numbered(self._http.user_id)
+            self._me = "" if name.startswith("user ") else name
         return self._me
 
     def _words(self) -> Words:
@@ -187,24 +189,39 @@ class RequestTracker:
         return self._queues.get(ident, ident)
 
     async def _person(self, ident: str) -> Person:
-        """Somebody by RT's id; who may not be looked up is known by that alone."""
+        """Somebody by what RT calls the id of a user, which is the login; who may not be looked up is known by that alone."""
         if ident not in self._people:
-            try:
-                found = rt_reading.person(one((await self._http.get(f"/user/{_part(ident)}")).body))
-            except BackendError as error:
-                if error.exit_code not in (4, 5):
-                    raise
-                found = rt_reading.person({"id": ident})
-            _kept(self._people)[ident] = found
+            _kept(self._people)[ident] = rt_reading.person(await self._user(ident) or {"id": ident})
         return self._people[ident]
+
+    async def _user(self, ident: str) -> Item | None:
+        try:
+            if not ident.isdigit():
+                return one((await self._http.get(f"/user/{_part(ident)}")).body)
+            # RT takes digits for a number, so a login of digits is searched for.
+            condition = [{"field": "Name", "operator": "=", "value": ident}]
+            found = listed((await self._http.search("/users", condition, fields="Name,EmailAddress,RealName")).body)
+            return next((item for item in found if rt_reading.word(item.get("Name")) == ident), None)
+        except (NotAllowed, NotFound):
+            return None
+
+    async def _numbered(self, number: str) -> str:
+        """The login of the user with a number: histories speak in those."""
+        if number not in self._logins:
+            try:
+                name = rt_reading.word(one((await self._http.get(f"/user/{number}")).body).get("Name"))
+            except (NotAllowed, NotFound):
+                name = ""
+            _kept(self._logins)[number] = name or f"user {number}"
+        return self._logins[number]
 
     async def timeline(self, id: str) -> Sequence[Event]:
         """Oldest first, with the texts."""
         item, _ = await self._read(id)
         ident = rt_reading.word(item.get("id"))
         history = await self.all_of(f"/ticket/{ident}/history", fields="Type,Field,OldValue,NewValue,Data,TimeTaken,Created,Creator", orderby="id", order="DESC")
-        people = {number: await self._person(number) for number in rt_reading.numbers_in(history)}
-        names = Names({number: who.login or who.email for number, who in people.items()}, self._queues, rt_reading.custom_names(item))
+        logins = {number: await self._numbered(number) for number in rt_reading.numbers_in(history)}
+        names = Names(logins, self._queues, rt_reading.custom_names(item))
         return rt_reading.events(history, rt_reading.texts(await self._lists.texts(ident)), names)
 
     async def vocabulary(self) -> Vocabulary:

@@ -1,6 +1,7 @@
 """The wire to Request Tracker (REST 2.0): its two ways to log in, and its way of saying what is wrong. Never imports an adapter.
 
-RT answers 302 where a session has ended, before it looks at the request: then we log in once more and ask again, a write too.
+RT answers 302 where a session has ended, and 401 where there is none, before it looks at the request: then we log in once more and ask again,
+a write too.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class RtHttp:
     async def _call(self, method: str, path: str, *, writes: bool = False, headers: Mapping[str, str] | None = None, **more: Any) -> Answer:
         await self._log_in()
         answer = await self._http.send(method, f"/REST/2.0{path}", writes=writes, headers={**(headers or {}), **self._credential()}, **more)
-        if answer.status == 302 and self._password is not None:
+        if answer.status in (302, 401) and not self._token:  # 401 where the cookie is gone
             self._logged_in = False
             await self._log_in()
             answer = await self._http.send(method, f"/REST/2.0{path}", writes=writes, headers=headers, **more)

@@ -22,6 +22,8 @@ SORTS: Mapping[str, str] = {
 }  # fmt: skip
 EVERYTHING, NOTHING = "id > 0", "id = 0"
 ACTIVE = "Status = '__Active__'"
+_SPECIAL = re.compile(r"[^ -~]|[%_\\]")
+"""Characters that LIKE does not take as themselves everywhere."""
 FARTHEST = 1_000_000_000
 """Seconds: beyond it RT can't count (about 31 years)."""
 _MOMENTS = {"created": "Created", "updated": "LastUpdated", "due": "Due"}
@@ -127,11 +129,10 @@ def _both(parts: Sequence[Part], what: str) -> Part:
 
 def _like(column: str, value: str, negated: bool, read: Callable[[Line], Iterable[str]], what: str) -> Part:
     """Contains, letter case aside."""
-    pattern = re.sub(r"[^ -~]|[%_\\]", "_", value)
-    plain, wanted = pattern == value, value.casefold()
+    pattern, plain, wanted = _SPECIAL.sub("_", value), _SPECIAL.search(value) is None, value.lower()
 
     def test(line: Line) -> bool:
-        return any(wanted in text.casefold() for text in read(line)) is not negated
+        return any(wanted in text.lower() for text in read(line)) is not negated
 
     if negated:
         return Part(f"{column} NOT LIKE {quoted(pattern)}" if plain else EVERYTHING, plain, test, what)
@@ -140,10 +141,10 @@ def _like(column: str, value: str, negated: bool, read: Callable[[Line], Iterabl
 
 def _same(column: str, value: str, negated: bool, read: Callable[[Line], Iterable[str]], what: str) -> Part:
     """Equal, letter case aside."""
-    plain, wanted = value.isascii(), value.casefold()
+    plain, wanted = value.isascii(), value.lower()
 
     def test(line: Line) -> bool:
-        return any(wanted == text.casefold() for text in read(line)) is not negated
+        return any(wanted == text.lower() for text in read(line)) is not negated
 
     if not plain:
         return Part(EVERYTHING if negated else _like(column, value, False, read, what).sql, False, test, what)
