@@ -59,7 +59,7 @@ class RequestTracker:
         Option("agents", "list", "logins a ticket can be assigned to", default=()),
         Option("levels", "list", "lowest priority numbers of P1, P2 and P3", default=LEVELS),
         Option("requesters", "bool", "show in lists who asked: twice the work for RT", default=True),
-        Option("fields", "table", f"custom fields by what they hold: {', '.join(rt_edits.CUSTOM)}"),
+        Option("fields", "table", f"custom fields by what they hold: {', '.join(rt_edits.CUSTOM)}", default={}),
     )  # fmt: skip
 
     def __init__(self, name: str, options: Mapping[str, Any], site: House) -> None:
