@@ -275,7 +275,7 @@ class _Reader(HTMLParser):
 
     def _end(self, tag: str) -> None:
         if tag == "blockquote" and self._quotes:
-            self._break(1)
+            self._breaks = 1
             self._flush()
             self._quotes -= 1
         elif tag in ("ul", "ol") and self._lists:
@@ -292,6 +292,8 @@ class _Reader(HTMLParser):
         if self._line and len(self._lines) == self._row_line:
             self._breaks = 0
             self._cell = " | "
+        elif self._line:
+            self._break(1)
         self._space, self._fresh = False, True
 
     def _end_cell(self) -> None:

@@ -50,7 +50,7 @@ class Local:
     """What is said of closing a new ticket."""
     lacks: frozenset[str] = frozenset()
     """Verbs ("split"), or: position, once (an operation that is sent twice is done once), starts (work on a new ticket makes it active),
-    pending (why and until when it waits), resolution (what solved it), reopened (how often), first answer, finality (closed means closed),
+    solve waiting (without working on it first), pending (why and until when it waits), resolution (what solved it), reopened (how often), first answer, finality (closed means closed),
     impact, sla, team, dedupe, followers, order (sorting by priority)."""
 
     def has(self, *what: str) -> bool:
@@ -182,6 +182,8 @@ class TicketContract:
         waiting = await do(backend, "status", ident, status=local.waiting, reason="a part")
         assert waiting.record.row.status == local.waiting and waiting.record.row.phase is Phase.PAUSED
         assert not local.has("pending") or (waiting.record.pending_reason == "a part" and waiting.record.row.due_at is None)
+        if not local.has("solve waiting"):
+            await do(backend, "status", ident, status=local.opened)
         solved = await do(backend, "status", ident, status=local.resolved, reason="new roller")
         assert solved.record.resolved_at and solved.record.row.phase is Phase.RESOLVED
         assert not local.has("resolution") or solved.record.resolution == "new roller"

@@ -51,6 +51,10 @@ class FakeServer:
         self.before: Callable[[Request], None] | None = None
         """Called under the lock before a request is answered: somebody else acts in between."""
         self._lock = threading.RLock()
+        self._server: ThreadingHTTPServer | None = None
+
+    def start(self) -> None:
+        """Listen on a free port of 127.0.0.1."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -85,21 +89,23 @@ class FakeServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     @property
     def url(self) -> str:
+        assert self._server is not None, "it is not started"
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def answer(self, request: Request) -> Reply:
         return Reply(404)
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
 
     def __enter__(self) -> Any:
+        self.start()
         return self
 
     def __exit__(self, *error: object) -> None:
