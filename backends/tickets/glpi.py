@@ -228,6 +228,7 @@ class GlpiTickets(GlpiVerbs, GlpiLists, RemoteTickets):
 
     async def vocabulary(self) -> Vocabulary:
         """Entities, statuses, categories, groups, suppliers, and who is configured or has open tickets."""
+        await self._read_words()
         words, counted = self._words(), await self.counts()
         agents = tuple(sorted({*self._agents, *counted.by_assignee, self._me} - {""}))
         return Vocabulary(tuple(words.entities), {word: phase for word, phase in STATUSES.values() if phase in tuple(Phase)}, agents, tuple(words.categories), tuple(words.groups),

@@ -80,6 +80,9 @@ class ZammadTickets(ZammadVerbs, ZammadLists, RemoteTickets):
         if not isinstance(me, dict) or not number_of(me.get("id")):
             raise Damaged("Zammad did not say who we are")
         self._me, self._my_id = zammad_reading.login(me.get("login")), number_of(me.get("id"))
+        await self._learn()
+
+    async def _learn(self) -> None:
         states, groups, priorities = await asyncio.gather(*(self._http.list(path) for path in ("/ticket_states", "/groups", "/ticket_priorities")))
         self._read_words(states, groups, priorities)
 
@@ -224,7 +227,8 @@ class ZammadTickets(ZammadVerbs, ZammadLists, RemoteTickets):
         return found
 
     async def vocabulary(self) -> Vocabulary:
-        """Groups, states, agents of the groups."""
+        """Groups, states, agents of the groups: read again, as they change."""
+        await self._learn()
         words = self._words()
         return Vocabulary(tuple(words.groups), {name: words.phases[name] for name in words.phases if name in self._offered or words.phases[name] is Phase.CLOSED}, self._agents)
 

@@ -25,8 +25,8 @@ from backends.errors import (
 from backends.http_json import Broken, JsonHttp
 from backends.tickets.model import TicketQuery
 from tests.servers import rt_replay
-from tests.servers.fakes import wired as wired_fakes
 from tests.servers.evil_http import EVIL, LOST, Evil, Reply, Request, Wired, answers, hang
+from tests.servers.fakes import wired as wired_fakes
 
 WIRED: tuple[Wired, ...] = (rt_replay.WIRED, wired_fakes.ZAMMAD, wired_fakes.GLPI)
 """Adapters that are put through all of it: another one is added here."""
