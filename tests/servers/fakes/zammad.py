@@ -56,7 +56,7 @@ class FakeZammad(FakeServer):
         self.files: dict[int, tuple[int, bytes]] = {}
         self.mail: list[Doc] = []
         self.index: dict[int, str] = {}
-        self._at = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
+        self._at = datetime(2020, 1, 1, tzinfo=UTC)
         self.clock = lambda: datetime.now(UTC)
         for login, first, last, role in (("-", "-", "", ""), ("ana", "Ana", "Ash", "agent"), ("bob", "Bob", "Birch", "agent"), ("jdoe", "Joe", "Doe", "customer"), ("root", "Ada", "Min", "admin")):
             self.user(login, first, last, f"{login}@example.org" if login != "-" else "", role)
