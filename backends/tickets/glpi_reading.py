@@ -277,8 +277,18 @@ def _changes(log: Sequence[Mapping[str, Any]], people: Mapping[int, Person], zon
             type_ = "released" if action == 16 else "taken" if option == 5 and new == actor else "assigned"
         else:
             continue
-        out.append(Event(0, moment(one.get("date_mod"), zone) or datetime.fromtimestamp(0, UTC), actor, type_, False, "", (change,), via="glpi"))
+        at = moment(one.get("date_mod"), zone) or datetime.fromtimestamp(0, UTC)
+        last = out[-1] if out else None
+        if last is not None and last.actor == actor and abs(at - last.at) <= _TOGETHER and _is_new_in(change, last):
+            out[-1] = replace(last, changes=(*last.changes, change), type=type_ if change.field in ("assignee", "team") else last.type)
+        else:
+            out.append(Event(0, at, actor, type_, False, "", (change,), via="glpi"))
     return out
+
+
+def _is_new_in(change: FieldChange, event: Event) -> bool:
+    """Whether the entry has no change of this field yet."""
+    return change.field not in {one.field for one in event.changes}
 
 
 def _named(text: str, people: Mapping[int, Person]) -> str:
@@ -287,13 +297,11 @@ def _named(text: str, people: Mapping[int, Person]) -> str:
 
 
 def _place(entries: list[Event], change: Event) -> None:
-    """A move of the status with the text it came with, else an entry of its own; several changes at once are one."""
-    for place, event in enumerate(entries):
-        near = abs(event.at - change.at) <= _TOGETHER and event.actor == change.actor
-        if near and change.type == "status_changed" and not event.changes and event.type in ("replied", "noted"):
-            entries[place] = replace(event, changes=change.changes)
-            return
-        if near and event.changes and not event.body and event.changes[0].field != change.changes[0].field:
-            entries[place] = replace(event, changes=(*event.changes, *change.changes), type=event.type if event.type in ("taken", "assigned", "released") else change.type)
-            return
+    """A move of the status with the text it came with, else an entry of its own."""
+    if [one.field for one in change.changes] == ["status"]:
+        for place, event in enumerate(entries):
+            near = abs(event.at - change.at) <= _TOGETHER and event.actor == change.actor
+            if near and not event.changes and event.type in ("replied", "noted"):
+                entries[place] = replace(event, changes=change.changes)
+                return
     entries.append(change)
