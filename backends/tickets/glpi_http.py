@@ -33,6 +33,7 @@ class GlpiHttp:
         self._user_token, self._app_token, self._user, self._password = user_token, app_token, user, password
         self._session = ""
         self._lock = asyncio.Lock()
+        self.written = 0
         self.date = ""
         """The `Date` of the newest answer: the server's own clock."""
 
@@ -116,6 +117,7 @@ class GlpiHttp:
         for row in body if isinstance(body, list) else [body]:  # a change is answered by [{"15": true, "message": ""}], also when it was not made
             if isinstance(row, dict) and any(key.isdigit() and value is False for key, value in row.items()):
                 raise Refused(f"GLPI: {clean(str(row.get('message') or 'it refused'))[:300]}")
+        self.written += 1
         return body
 
     async def upload(self, name: str, content: bytes, mime: str, entity: int | None = None) -> int:
@@ -123,6 +125,7 @@ class GlpiHttp:
         manifest: dict[str, Any] = {"input": {"name": name, "_filename": [name], **({"entities_id": entity} if entity is not None else {})}}
         parts = {"uploadManifest": (None, json.dumps(manifest), "application/json"), "filename[0]": (name, content, mime)}
         body = (await self._call("POST", "/Document", writes=True, files=parts)).body
+        self.written += 1
         return made(body)
 
     async def pieces(self, path: str) -> AsyncIterator[bytes]:

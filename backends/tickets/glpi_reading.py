@@ -260,7 +260,7 @@ def _task(one: Mapping[str, Any], actor: str, zone: tzinfo) -> Event:
 
 
 def _changes(log: Sequence[Mapping[str, Any]], people: Mapping[int, Person], zone: tzinfo) -> list[Event]:
-    out = []
+    out: list[Event] = []
     for one in log:
         option, action = number_of(one.get("id_search_option")), number_of(one.get("linked_action"))
         found = re.search(r"\((\d+)\)\s*$", str(one.get("user_name") or ""))

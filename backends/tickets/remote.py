@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from backends.contract import Actor, Change, Outcome, Page, Plan, now, plan_by_verb
-from backends.errors import Conflict, Invalid, NotAllowed, NotFound, Uncertain
+from backends.errors import BackendError, Conflict, Invalid, NotAllowed, NotFound, Uncertain
 from backends.threads import in_thread
 from backends.tickets.model import Event, Ticket, TicketQuery, TicketRow
 from backends.tickets.remote_plans import Ways, field_of, plan_of
@@ -33,6 +33,8 @@ class RemoteTickets:
 
     name: str
     _me: str
+    _http: Any
+    """The wire; `written` counts the writes that were answered well."""
     beside: ClassVar[tuple[str, ...]] = ("tags", "watching")
     """Fields that the system keeps beside the ticket: a change of them does not show in its version."""
 
@@ -100,11 +102,18 @@ class RemoteTickets:
                 return self._finished(op_id, arrived)
         await self._unmoved(plan)
         await in_thread(30.0, unchanged, plan.change.values.get("files") or ())
+        before = self._http.written
         try:
             outcome = await self._send(plan, actor)
         except Uncertain:
             self._unsure[print_] = time.monotonic()
             raise
+        except (Conflict, Invalid):
+            raise
+        except BackendError as error:
+            if self._http.written == before:
+                raise
+            outcome = Outcome("partial", f"only a part of it was done: {error.text}", plan.change.target)  # what is there is read back
         finally:
             self.wrote += 1
         return self._finished(op_id, outcome)

@@ -20,6 +20,7 @@ class ZammadHttp:
     def __init__(self, url: str, deadline: float, token: Secret | None, user: str = "", password: Secret | None = None) -> None:
         self._http = JsonHttp("Zammad", f"{url}/api/v1", deadline, _said)
         self._token, self._user, self._password = token, user, password
+        self.written = 0
 
     def _headers(self, acts: str = "") -> dict[str, str]:
         headers = {"From": acts} if acts else {}
@@ -47,7 +48,9 @@ class ZammadHttp:
     async def write(self, method: str, path: str, body: Mapping[str, Any] | None = None, acts: str = "", params: Mapping[str, Any] | None = None) -> Any:
         """Change something. Uncertain when no answer came; Refused with Zammad's words."""
         answer = await self._http.send(method, path, params=params, json_body=dict(body) if body is not None else None, headers=self._headers(acts), writes=True)
-        return self._checked(answer, True).body
+        body = self._checked(answer, True).body
+        self.written += not (isinstance(body, dict) and body.get("result") == "failed")
+        return body
 
     def pieces(self, path: str) -> AsyncIterator[bytes]:
         """A file."""

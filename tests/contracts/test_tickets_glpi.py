@@ -370,3 +370,22 @@ async def test_a_change_is_told_also_in_the_hour_that_comes_twice(server: FakeGl
     cursor, ids = await backend.changes(cursor)
     assert ids == (one,) and (await backend.changes(cursor))[1] == ()
     await backend.close()
+
+
+async def test_what_was_done_only_in_part_is_said_and_read_back(server: FakeGlpi, backend: GlpiTickets) -> None:
+    ident = await new(backend)
+    plan = await planned(backend, "refer", ident, vendor="Copier Co")
+    server.refuses.add("status")
+    outcome = await backend.apply(plan, ANA, "op")
+    found, _ = await backend.read_back(plan, outcome)
+    assert outcome.word == "partial" and "not allowed" in outcome.text and found == {"status": "Processing (assigned)", "vendor": "Copier Co"}
+    with pytest.raises(Refused):
+        await do(backend, "status", ident, status="Pending", reason="x")
+
+
+async def test_changes_made_together_are_one_entry(server: FakeGlpi, backend: GlpiTickets) -> None:
+    ident = await new(backend)
+    await do(backend, "take", ident)
+    await do(backend, "reply", ident, body="on it")
+    told = [(event.type, sorted(change.field for change in event.changes)) for event in await backend.timeline(ident)]
+    assert told == [("created", []), ("taken", ["assignee", "status"]), ("replied", [])]
