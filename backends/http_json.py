@@ -11,11 +11,25 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends.errors import AuthFailed, BackendError, Conflict, Damaged, NotAllowed, NotFound, RateLimited, Refused, Uncertain, Unreachable
+from backends.errors import (
+    AuthFailed,
+    BackendError,
+    BadConfig,
+    Conflict,
+    Damaged,
+    NotAllowed,
+    NotFound,
+    RateLimited,
+    Refused,
+    Uncertain,
+    Unreachable,
+)
 from backends.text import clean
 
 BIGGEST = 16 * 1024 * 1024
 """Bytes an answer may have."""
+CONNECTING = 0.8
+"""Part of the deadline that connecting may take: less than all of it, so that a write that never left is told from a lost one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +70,9 @@ class JsonHttp:
             import httpx
 
             headers = {"User-Agent": "deskside", "Accept": "application/json"}
-            self._client = httpx.AsyncClient(headers=headers, follow_redirects=False, trust_env=False, timeout=self._deadline)
+            timeout = httpx.Timeout(self._deadline, connect=self._deadline * CONNECTING)
+            secure = not self._root.startswith("http:")  # without TLS no list of authorities is loaded: 0.1 s at the start
+            self._client = httpx.AsyncClient(headers=headers, follow_redirects=False, trust_env=False, timeout=timeout, verify=secure)
         return self._client
 
     async def close(self) -> None:
@@ -67,14 +83,16 @@ class JsonHttp:
 
     async def send(
         self, method: str, path: str, *, params: Any = None, headers: Mapping[str, str] | None = None, writes: bool = False,
-        json_body: Any = None, form: Any = None, files: Any = None, biggest: int = BIGGEST,
+        json_body: Any = None, form: Any = None, files: Any = None, biggest: int = BIGGEST, deadline: float = 0.0,
     ) -> Answer:  # fmt: skip
-        """One call, whatever its status. Unreachable and Damaged; Uncertain instead of both for a write that may have arrived."""
+        """One call, whatever its status; `deadline` where it is not the usual one. Unreachable and Damaged; Uncertain instead of both for a
+        write that may have arrived."""
         import httpx
 
         sent: dict[str, Any] = {name: value for name, value in (("json", json_body), ("data", form), ("files", files)) if value is not None}
+        wait: dict[str, Any] = {"timeout": httpx.Timeout(deadline, connect=self._deadline * CONNECTING)} if deadline else {}
         try:
-            async with asyncio.timeout(self._deadline), self.client().stream(method, self._root + path, params=params, headers=headers, **sent) as response:
+            async with asyncio.timeout(deadline or self._deadline), self.client().stream(method, self._root + path, params=params, headers=headers, **sent, **wait) as response:
                 raw = bytearray()
                 async for piece in response.aiter_bytes():
                     raw += piece
@@ -83,6 +101,8 @@ class JsonHttp:
                 return Answer(response.status_code, _parsed(bytes(raw)), dict(response.headers))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise Unreachable(f"{self._root}: {_cause(error)}") from None
+        except (httpx.LocalProtocolError, UnicodeError):  # the error's own text would quote the header, and a header holds the credential
+            raise BadConfig(f"the request to {self._name} can't be put into HTTP: the credential or the address holds characters that don't belong there") from None
         except (httpx.HTTPError, TimeoutError) as error:
             raise lost(writes, f"{self._root}: {_cause(error)}", Unreachable) from None
 

@@ -13,11 +13,14 @@ from typing import Any
 from backends.errors import BadConfig, MissingTool
 
 BUILT_IN: dict[str, dict[str, str]] = {
-    "tickets": {"embedded": "backends.tickets.embedded:EmbeddedTickets"},
+    "tickets": {
+        "embedded": "backends.tickets.embedded:EmbeddedTickets", "rt": "backends.tickets.rt:RequestTracker", "zammad": "backends.tickets.zammad:ZammadTickets",
+        "glpi": "backends.tickets.glpi:GlpiTickets",
+    },
     "devices": {"local": "backends.devices.local:LocalMachine", "demo": "backends.devices.demo:DemoFleet"},
     "backups": {"restic": "backends.backups.restic:Restic", "demo": "backends.backups.demo:DemoBackups"},
     "accounts": {"posix": "backends.accounts.posix:PosixAccounts", "embedded": "backends.accounts.embedded:EmbeddedAccounts"},
-}
+}  # fmt: skip
 
 
 def _found(domain: str) -> dict[str, str]:
