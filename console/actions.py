@@ -169,3 +169,8 @@ def disabled_reason(action: Action, desk: Desk, opened: Any) -> str | None:
     if not hasattr(opened.backend, name):
         return f"{opened.name} ({opened.backend.adapter}) can't do that"
     return None
+
+
+def only_half(verb: str, backend: Any) -> str:
+    """What a backend can do only half of a verb or feature, in its own words; "" where it does it whole."""
+    return str(getattr(backend, "HALF", {}).get(verb, ""))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from backends.contract import Change, Outcome, Plan, Writes
 from backends.errors import BackendError, Invalid, NotAllowed, Refused, Uncertain, Unsupported
 from backends.threads import in_thread
-from console.actions import ACTIONS, ROLES
+from console.actions import ACTIONS, ROLES, only_half
 
 if TYPE_CHECKING:
     from console.desk import Desk
@@ -59,6 +59,9 @@ async def perform(
     if not isinstance(backend, Writes):
         raise Unsupported(change.verb, f"{change.backend} is only read here")
     plan = await backend.plan(change, desk.actor)
+    half = only_half(change.verb, backend)
+    if half and half not in plan.side_effects:
+        plan = replace(plan, side_effects=(*plan.side_effects, half))
     op_id = uuid.uuid4().hex
     if dry_run:
         return Performed(plan, None, op_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from console.actions import disabled_reason
+from console.actions import ACTIONS, Action, disabled_reason, only_half
 from screens.base import ConsoleScreen
 from screens.paper import PaperScreen
 from widgets.toned import Line, fit
@@ -37,12 +37,8 @@ class HelpScreen(PaperScreen):
             if actions:
                 out += heading(_SCOPES.get(scope, scope.capitalize()), width)
             for action in actions:
-                keys = "  ".join(self.console.keymap.keys(action.id)) or "-"
-                reason = disabled_reason(action, self.desk, self._of.backend_for(action))
-                tone = "dim" if reason else ""
-                words = wrap(reason or action.help, max(12, width - 37))
-                out.append(((" " + fit(keys, 16), "dim" if reason else "key"), (fit(action.label, 18) + " ", tone), (words[0], "warn" if reason else "dim")))
-                out += [((" " * 36 + line, "warn" if reason else "dim"),) for line in words[1:]]
+                out += self._action(action, width)
+        out += self._halves(width)
         out += heading("Command line", width, "press :")
         out += prose(
             "call WHO WHAT (a caller on the line), walkin WHO WHAT, tickets, devices, backups, accounts, jobs, ledger, wall, view NAME, open REF, ticket NUMBER, user LOGIN, dev NAME, link REF, "
@@ -55,4 +51,30 @@ class HelpScreen(PaperScreen):
             "dim",
             " ",
         )
+        return out
+
+    def _action(self, action: Action, width: int) -> list[Line]:
+        """A key, its word, what it does; why not, or what of it is only half so here."""
+        opened = self._of.backend_for(action)
+        keys = "  ".join(self.console.keymap.keys(action.id)) or "-"
+        reason = disabled_reason(action, self.desk, opened)
+        half = only_half(action.verb, opened.backend) if opened is not None and action.verb else ""
+        tone, told = ("dim", "warn") if reason else ("", "dim")
+        words = wrap(reason or action.help, max(12, width - 37))
+        out: list[Line] = [((" " + fit(keys, 16), "dim" if reason else "key"), (fit(action.label, 18) + " ", tone), (words[0], told))]
+        out += [((" " * 36 + line, told),) for line in words[1:]]
+        if half and not reason:
+            out += [((" " * 36 + line, "warn"),) for line in wrap(f"{opened.name}: {half}", max(12, width - 37))]
+        return out
+
+    def _halves(self, width: int) -> list[Line]:
+        """What the systems behind the view can do only half, beyond single keys."""
+        verbs = {action.verb for action in ACTIONS if action.verb}
+        out: list[Line] = []
+        for opened in self.desk.backends(self._of.scopes()[0]):
+            told = {name: text for name, text in getattr(opened.backend, "HALF", {}).items() if name not in verbs}
+            if told:
+                out += heading(f"Only half so in {opened.name}", width, opened.adapter)
+                for name, text in told.items():
+                    out += prose(f"{name}: {text}", width, "dim", " ")
         return out
