@@ -32,6 +32,15 @@ def due(at: datetime | None, now: datetime | None = None) -> str:
     return f"-{span(-seconds)}" if seconds < 0 else span(seconds)
 
 
+def left(seconds: int | None, at: datetime | None, now: datetime | None = None) -> str:
+    """Open time that is left in minutes and hours ("48m", "3h", "-12h"): a day of 24 open hours is not meant. By the wall clock where nobody can say."""
+    if seconds is None or at is None:
+        return due(at, now)
+    size = abs(seconds)
+    late = (at - (now or datetime.now(UTC))).total_seconds() < 0
+    return ("-" if late else "") + (f"{size // 60}m" if size < 3600 else f"{size // 3600}h")
+
+
 @lru_cache(maxsize=8)
 def zone(name: str) -> ZoneInfo:
     """The zone by its IANA name; UTC when the name is not known."""

@@ -127,7 +127,9 @@ class EmbeddedTickets(EmbeddedVerbs):
         found = self._store.select(TICKETS, where, order, offset=offset, limit=limit, fields=records.ROW_FIELDS)
         whole = offset == 0 and len(found) < limit
         total = len(found) if whole else self._store.count(TICKETS, where)
-        return Page(tuple(records.row(self.name, record) for record in found), offset, total)
+        moment, promise = now(), self._house.promise
+        rows = (records.row(self.name, record) for record in found)
+        return Page(tuple(replace(row, left=promise.left(record.doc, row.due_at, moment)) for row, record in zip(rows, found, strict=True)), offset, total)
 
     async def position(self, asked: TicketQuery, id: str) -> int | None:
         """Where it stands in the list."""
