@@ -20,6 +20,7 @@ from backends.errors import BackendError
 from console.desk import Desk
 from console.following import Following
 from console.keymap import Keymap
+from console.presence import Presence
 from screens.base import ConsoleScreen, Handler
 from screens.desk import DeskScreen
 from screens.global_keys import global_handlers
@@ -28,6 +29,7 @@ from widgets.safe_text import SafeText
 from widgets.themes import fitting_theme, themes
 
 if TYPE_CHECKING:
+    from backends.contract import Change
     from backends.tickets.drafts import Drafts
     from console.sessions import Session
 
@@ -54,8 +56,11 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.demo = demo
         self.keymap = Keymap(desk.config.keys)
         self.command_history: list[str] = []
+        self.undoable: list[Change] = []
+        """What takes back what was done last."""
         self.warnings: list[str] = []
         self.session: Session | None = None
+        self.presence = Presence(desk.actor.login)
         self._following = Following(desk)
         self._looking = False
         self._opening: asyncio.Task[None] | None = None
@@ -141,9 +146,16 @@ class ConsoleApp(App[int], inherit_bindings=False):
             self._opening = asyncio.create_task(self._open())
 
     def _touch_seat(self) -> None:
+        self.sit(getattr(self.screen, "seat", "") or "")
+
+    def sit(self, what: str) -> None:
+        """Colleagues see what this person looks at: a ticket's number, and what is done there."""
         live = self.desk.live
         if live is not None:
-            live.note_seat(self.desk.actor.login, getattr(self.screen, "seat", "") or "")
+            try:
+                live.note_seat(self.desk.actor.login, what)
+            except BackendError:  # a busy or full disk: nobody is told where we sit, work goes on
+                return
 
     async def on_event(self, event: events.Event) -> None:
         """Keys go to the screen in view, in the order they were typed, before any widget: one place decides what a key means."""
@@ -160,10 +172,15 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self._looking = True
         try:
             changed = await self._following.look()
+            moved = self.presence.look(self.desk.live)
+        except BackendError:
+            changed, moved = set(), set()
         finally:
             self._looking = False
         if changed:
             self.data_changed(changed)
+        if moved:
+            self.people_moved(moved)
         self._show_bars()
 
     def data_changed(self, domains: Iterable[str]) -> None:
@@ -172,6 +189,12 @@ class ConsoleApp(App[int], inherit_bindings=False):
             if isinstance(screen, ConsoleScreen):
                 for domain in domains:
                     screen.data_changed(domain)
+
+    def people_moved(self, numbers: Iterable[str]) -> None:
+        """Colleagues came to these tickets, or left them."""
+        for screen in self.screen_stack:
+            if isinstance(screen, ConsoleScreen):
+                screen.people_moved(set(numbers))
 
     def _show_bars(self) -> None:
         screen = self.screen

@@ -53,8 +53,7 @@ class Batch:
         self._desk = desk
         self.title = title
         self.deeds = list(deeds)
-        self.running = False
-        self.stopped = False
+        self.planned = self.begun = self.running = self.stopped = False
 
     async def plan(self) -> None:
         """Plan everything; what can't be done is refused now, and not tried later."""
@@ -68,6 +67,11 @@ class Batch:
                 first = not deed.group or deed.group not in begun
                 deed.plan, deed.word, deed.text = None, "refused" if first else "later", error.text
             begun.add(deed.group)
+        self.planned = True
+
+    def public(self) -> list[str]:
+        """What leaves the house, each sentence once."""
+        return list(dict.fromkeys(f"{deed.label} {deed.plan.public}" for deed in self.deeds if deed.plan is not None and deed.plan.public))
 
     def danger(self) -> int:
         """The highest of all."""
@@ -83,7 +87,7 @@ class Batch:
 
     async def run(self, reason: str = "", progress: Progress | None = None) -> None:
         """Do what was shown, one after the other; `progress` hears of each result."""
-        self.running = True
+        self.begun = self.running = True
         failed = {deed.group for deed in self.deeds if deed.group and deed.word == "refused"}
         for deed in self.deeds:
             if deed.word in ("waiting", "later"):

@@ -9,8 +9,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING, Any
 
 from console.placeholders import Wrong
+
+if TYPE_CHECKING:
+    from console.desk import Desk
 
 _ABSENT = re.compile(r"(\S+)(?:\s+(\d{4}-\d\d-\d\d)(?:\.\.(\d{4}-\d\d-\d\d))?)?")
 
@@ -56,3 +60,14 @@ def loads(people: Sequence[str], open_: Mapping[str, int], absent: Iterable[Abse
     away = {one.login for one in absent if one.on(day)}
     found = [Load(login, open_.get(login, 0)) for login in dict.fromkeys(people) if login and login not in away]
     return sorted(found, key=lambda load: (load.open, load.login))
+
+
+async def ranked(desk: Desk, backend: Any, team: str = "") -> list[Load]:
+    """The people of a team, or all a ticket can be given to where the team has no list, by `loads`."""
+    from backends.contract import now
+    from console.ages import zone
+
+    members = {name.casefold(): people for name, people in desk.config.teams.items()}.get(team.casefold(), ())
+    people = members or (await backend.vocabulary()).agents
+    open_ = (await backend.counts()).by_assignee
+    return loads(people, open_, desk.config.absent, now().astimezone(zone(desk.config.timezone)).date())

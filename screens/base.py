@@ -44,6 +44,8 @@ class ConsoleScreen(Screen[None]):
     """Scopes of the action registry, the nearest first."""
     LEGEND: ClassVar[tuple[str, ...]] = ("global.help", "global.command", "global.back")
     """Ids of the actions named in the key bar, the most wanted first."""
+    seat: str = ""
+    """What colleagues see of who is here: a ticket's number, and behind it what is done there."""
     DEFAULT_CSS = """
     ConsoleScreen { layers: base over; layout: vertical; }
     ConsoleScreen #reserve { height: 1; }
@@ -100,8 +102,9 @@ class ConsoleScreen(Screen[None]):
         return {}
 
     def on_screen_resume(self) -> None:
-        """Back on this screen: what changed meanwhile is shown."""
+        """Back on this screen: what changed meanwhile is shown, and colleagues see where one is."""
         self.show_bars()
+        self.console.sit(self.seat)
 
     # -- bars -------------------------------------------------------------------------------------------
 
@@ -198,6 +201,9 @@ class ConsoleScreen(Screen[None]):
 
     def data_changed(self, domain: str) -> None:
         """Something of this domain changed; a screen that shows it reads again."""
+
+    def people_moved(self, numbers: set[str]) -> None:
+        """Colleagues came to these tickets or left them; a screen that shows one says who is there."""
 
     def backend_ready(self, domain: str) -> None:
         """A backend of this domain is open, or has failed."""

@@ -55,12 +55,13 @@ class TicketSource(Source):
         late = ticket.due_at is not None and ticket.due_at < moment and ticket.phase in OPEN_PHASES
         remains = left(ticket.left, ticket.due_at, moment) if ticket.phase in OPEN_PHASES else ""
         urgent = PRIORITY_TONE.get(ticket.priority, "")
+        here = self.presence is not None and ticket.number in self.presence.at
         cells = (
-            ticket.number, f"P{ticket.priority}", remains, ticket.subject, ticket.status, ticket.requester, ticket.assignee or "-",
+            ticket.number + ("*" if here else ""), f"P{ticket.priority}", remains, ticket.subject, ticket.status, ticket.requester, ticket.assignee or "-",
             ticket.queue, age(ticket.updated_at, moment), ticket.location, age(ticket.created_at, moment), ticket.backend,
         )  # fmt: skip
         tones = (
-            "accent", urgent, "bad" if late else "dim", "", PHASE_TONE.get(ticket.phase, ""), "dim", "" if ticket.assignee else "warn",
+            "warn" if here else "accent", urgent, "bad" if late else "dim", "", PHASE_TONE.get(ticket.phase, ""), "dim", "" if ticket.assignee else "warn",
             "dim", "dim", "dim", "dim", "dim",
         )  # fmt: skip
         return Row(f"tickets:{ticket.backend}:{ticket.id}", cells, tones)

@@ -157,21 +157,23 @@ class EmbeddedTickets(EmbeddedVerbs):
         other = self._store.get(TICKETS, str(link["to"]))
         if other is None:
             return TicketLink(str(link["kind"]), str(link["to"]))
-        return TicketLink(str(link["kind"]), other.id, spoken(int(other.doc["number"])), clean(other.doc["subject"]), clean(other.doc["status"]))
+        return TicketLink(str(link["kind"]), other.id, spoken(int(other.doc["number"])), clean(other.doc["subject"]), clean(other.doc["status"]), str(other.doc["phase"]))
 
     async def people(self, text: str, limit: int = 20) -> Sequence[Person]:
         """Who asked before, the newest first."""
         return await in_thread(DEADLINE, self._people, text, limit)
 
     def _people(self, text: str, limit: int) -> Sequence[Person]:
-        words = text.lower().split()
+        number = "".join(letter for letter in text if letter.isdigit())
+        words = [number] if len(number) >= 4 and not any(letter.isalpha() for letter in text) else text.lower().split()
         if not words:
             return ()
-        where = All(tuple(Test("search", "has", word) for word in words))
+        where = Test("email", "has", words[0]) if "@" in words[0] else All(tuple(Test("search", "has", word) for word in words))
         found: dict[str, Person] = {}
         for record in self._store.select(TICKETS, where, query.order(TicketQuery()), limit=300):
             person = records.person(record.doc)
-            if all(word in f"{person.name} {person.login} {person.email} {person.phone}".lower() for word in words):
+            digits = "".join(letter for letter in person.phone if letter.isdigit())
+            if all(word in f"{person.name} {person.login} {person.email} {person.phone} {digits}".lower() for word in words):
                 found.setdefault(person.login or person.email or person.name, person)
             if len(found) >= limit:
                 break

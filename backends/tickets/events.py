@@ -111,7 +111,8 @@ def _stops(after: Json, before: Mapping[str, Any], at: str) -> None:
 
 
 def _derive(ticket: Json, promise: Promise) -> None:
-    ticket["search"] = f"t-{ticket['number']} {ticket['subject']} {ticket.get('requester', '')} {ticket.get('login', '')}".lower()
+    digits = "".join(letter for letter in str(ticket.get("phone", "")) if letter.isdigit())
+    ticket["search"] = f"t-{ticket['number']} {ticket['subject']} {ticket.get('requester', '')} {ticket.get('login', '')} {digits}".strip().lower()
     due = promise.due(ticket)
     ticket["due_at"] = iso(due) if due is not None else None
 

@@ -107,6 +107,8 @@ class TicketLink:
     number: str = ""
     subject: str = ""
     status: str = ""
+    phase: str = ""
+    """The other ticket's phase, "" where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
