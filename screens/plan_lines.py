@@ -14,9 +14,8 @@ def plan_lines(plan: Plan) -> list[Line]:
     word = _DANGER[plan.danger] or ("can be undone" if plan.inverse is not None else "")
     out: list[Line] = [((" " + plan.summary, "title"), ("   " + word, tone))]
     for step in plan.steps[:12]:
-        out.append(
-            ((f"   {step.what}: ", "dim"), (_short(step.before) or "nothing", "dim"), (" → ", "dim"), (_short(step.after) or "nothing", ""))
-        )
+        before = ((_short(step.before) or "nothing", "dim"), (" → ", "dim")) if plan.change.target or step.before else ()
+        out.append(((f"   {step.what}: ", "dim"), *before, (_short(step.after) or "nothing", "")))
     if len(plan.steps) > 12:
         out.append(((f"   and {len(plan.steps) - 12} more", "dim"),))
     out += [((f"   also: {effect}", "warn"),) for effect in plan.side_effects]

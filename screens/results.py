@@ -16,14 +16,17 @@ _WORDS = {"later": "waiting", "skipped": "not tried", "stopped": "stopped"}
 
 
 class ResultScreen(PaperScreen):
-    """Plans a `Batch`, asks once, does it, and keeps the results in view. While it runs nothing leads away. `after` hears how it ended."""
+    """Plans a `Batch`, asks once, does it, and keeps the results in view. While it runs nothing leads away. `after` hears how it ended.
+
+    `brief`: it goes by itself when all was done; what was refused is always left to be read.
+    """
 
     TITLE_LINE = "Together"
     LEGEND: ClassVar[tuple[str, ...]] = ("results.stop", "list.down", "list.page-down", "global.back", "global.help")
 
-    def __init__(self, batch: Batch, after: Callable[[Batch], None]) -> None:
+    def __init__(self, batch: Batch, after: Callable[[Batch], None], brief: bool = False) -> None:
         super().__init__()
-        self._batch, self._ended = batch, after
+        self._batch, self._ended, self._brief = batch, after, brief
         self.bottom.unmatched = self._scroll
 
     def scopes(self) -> tuple[str, ...]:
@@ -86,6 +89,8 @@ class ResultScreen(PaperScreen):
             return
         await batch.run(reason, self.progressed)
         self._ended(batch)
+        if self._brief and batch.exit_code() == 0:
+            self.dismiss(None)
 
     def _left(self) -> None:
         self._ended(self._batch)

@@ -34,6 +34,7 @@ class TicketScreen(RecordScreen):
     record: Ticket | None = None
     events: Sequence[Event] = ()
     around = Around()
+    _over = False
 
     def own_handlers(self) -> Mapping[str, Handler]:
         """The verbs, and the next and the previous ticket of the list."""
@@ -58,7 +59,10 @@ class TicketScreen(RecordScreen):
         row = record.row if isinstance(record, Ticket) else None
         over = row is None or row.phase in (Phase.PAUSED, Phase.RESOLVED, Phase.CLOSED) or row.assignee not in ("", self.desk.actor.login)
         if self.desk.config.next_after_action and over and (performed is None or performed.plan.change.verb in _ENDING):
-            self._step(1)
+            if self.is_current:
+                self._step(1)
+            else:  # what was written on lies above; the next ticket comes when that has gone
+                self._over = True
 
     def people_moved(self, numbers: set[str]) -> None:
         """Somebody came to this ticket, or left it."""
@@ -69,7 +73,10 @@ class TicketScreen(RecordScreen):
     def on_screen_resume(self) -> None:
         """Back from writing: what was kept as a draft is said."""
         super().on_screen_resume()
-        if self.record is not None:
+        if self._over:
+            self._over = False
+            self.call_later(self._step, 1)
+        elif self.record is not None:
             self.read_again()
 
     def label(self) -> str:

@@ -149,7 +149,7 @@ class TicketWords:
         planned: list[Deed] = []
         for target in targets:
             planned += await self._steps(macro, target)
-        done = await self._verbs.together(f"Macro {macro.name}", planned)
+        done = await self._verbs.together(f"Macro {macro.name}", planned, brief=len(targets) == 1)
         acted = getattr(self._screen, "acted", None)
         if done and acted is not None:
             acted(None)

@@ -61,12 +61,15 @@ class Verbs:
             return await self.together(verb.replace("-", " "), [Deed(self.number(target), change) for target, change in zip(map(str, refs), changes, strict=True)])
         return await self.one(changes[0])
 
-    async def together(self, title: str, deeds: Sequence[Deed]) -> bool:
-        """All of them shown on a screen of their own, one yes, then a result for each. True when all were done."""
+    async def together(self, title: str, deeds: Sequence[Deed], brief: bool = False) -> bool:
+        """All of them shown on a screen of their own, one yes, then a result for each. True when all were done.
+
+        `brief`: that screen goes by itself when all was done.
+        """
         from screens.results import ResultScreen
 
         ended: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
-        screen = ResultScreen(Batch(self._screen.desk, title, deeds), lambda batch: None if ended.done() else ended.set_result(batch))
+        screen = ResultScreen(Batch(self._screen.desk, title, deeds), lambda batch: None if ended.done() else ended.set_result(batch), brief)
         self._screen.app.push_screen(screen)
         batch = await ended
         if not batch.begun:
