@@ -92,9 +92,9 @@ class Batch:
         for deed in self.deeds:
             if deed.word in ("waiting", "later"):
                 if self.stopped:
-                    deed.word = "stopped"
+                    deed.word, deed.text = "stopped", ""
                 elif deed.group and deed.group in failed:
-                    deed.word = "skipped"
+                    deed.word, deed.text = "skipped", ""
                 else:
                     if not await self._one(deed, reason) and deed.group:
                         failed.add(deed.group)
@@ -133,7 +133,7 @@ class Batch:
         parts = []
         for word, count in sorted(self.counts().items(), key=lambda pair: pair[0] != "done"):
             why = [f"{deed.label}: {deed.text}" for deed in self.deeds if deed.word == word and deed.text and word != "done"]
-            parts.append(f"{count} {word}" + (f" ({'; '.join(why[:3])}{'; ...' if len(why) > 3 else ''})" if why else ""))
+            parts.append(f"{count} {word if self.begun or word == 'refused' else 'possible'}" + (f" ({'; '.join(why[:3])}{'; ...' if len(why) > 3 else ''})" if why else ""))
         return ", ".join(parts)
 
     def exit_code(self) -> int:

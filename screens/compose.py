@@ -65,6 +65,7 @@ class ComposeScreen(ConsoleScreen):
     LEGEND: ClassVar[tuple[str, ...]] = ("compose.canned", "compose.attach", "compose.time")
     DEFAULT_CSS = """
     ComposeScreen ComposeArea { height: 1fr; border: none; padding: 0 1; background: $background; }
+    ComposeScreen ComposeArea:focus { border: none; }
     """
 
     def __init__(

@@ -84,7 +84,8 @@ class TicketVerbs:
         team = who[1:] if who.startswith("@") else ""
         people = await ranked(self._screen.desk, self._verbs.backend(targets[0]), team) if not team or self._team_known(team) else []
         if len(targets) > 1 and people:
-            await self._share(targets, people, team)
+            if await self._share(targets, people, team):
+                await form.done()
             return
         chosen = await self._which(people, team)
         if chosen is not None:
@@ -103,7 +104,7 @@ class TicketVerbs:
         items += [("t", "", f"only to the team {team}")] if team else []
         return await self._screen.bottom.choose("Who? The one with the least comes first.", items)
 
-    async def _share(self, targets: Sequence[str], people: Sequence[Load], team: str) -> None:
+    async def _share(self, targets: Sequence[str], people: Sequence[Load], team: str) -> bool:
         """Marked tickets one by one to whoever has the least then."""
         have = {load.login: load.open for load in people}
         planned: list[Deed] = []
@@ -113,7 +114,7 @@ class TicketVerbs:
             ref = Ref.parse(target)
             values = {"assignee": login, **({"team": team} if team else {})}
             planned.append(Deed(self._verbs.number(target), Change(ref.domain, ref.backend, "assign", ref.id, values=values)))
-        await self._verbs.together("Assign fairly", planned)
+        return await self._verbs.together("Assign fairly", planned)
 
     async def status(self) -> None:
         """One of the statuses offered; a waiting or solved one asks why."""
