@@ -75,7 +75,7 @@ def test_a_template_asks_for_its_fields(desk: list[str], capsys: pytest.CaptureF
 def test_texts_from_standard_input_with_copies_files_and_time(desk: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a")
     monkeypatch.setattr("sys.stdin", io.StringIO("Dear Joe,\nit is done.\n"))
-    code, found = answer(capsys, desk, "solve", "1001", "-", "--cc", "boss@example.org", "--file", str(tmp_path / "a.txt"), "--minutes", "1h15m", "--yes")
+    code, _ = answer(capsys, desk, "solve", "1001", "-", "--cc", "boss@example.org", "--file", str(tmp_path / "a.txt"), "--minutes", "1h15m", "--yes")
     ticket = answer(capsys, desk, "show", "1001")[1]["item"]
     assert code == 0 and ticket["row"]["status"] == "Resolved" and ticket["resolution"] == "Dear Joe," and ticket["time_spent"] == 75
     assert [file["name"] for file in ticket["attachments"]] == ["a.txt"] and [one["email"] for one in ticket["watchers"]] == ["boss@example.org"]
