@@ -129,9 +129,24 @@ class ConsoleApp(App[int], inherit_bindings=False):
         if open_:
             self._tell(f"{len(open_)} actions were begun and never ended: what they did is not known. L shows them.")
         for opened in self.desk.backends("tickets"):
+            await self._greet_mentions(opened.backend)
             if opened.adapter == "embedded" and opened.health is not None and opened.health.word == "warn":
                 self.warnings.append("STORE OUTGROWN")
                 self._tell(opened.health.text)
+
+    async def _greet_mentions(self, backend: Any) -> None:
+        """Colleagues named this person in notes: said once at the start; the view `mentioned` has them."""
+        from console.views import views
+
+        view = next((one for one in views(self.desk.config, "tickets", self.desk.actor.login) if one.name == "mentioned"), None)
+        if view is None or backend is None or not hasattr(backend, "plan_note"):
+            return
+        try:
+            total = (await asyncio.wait_for(backend.tickets(view.query, 0, 1), 5.0)).total
+        except (BackendError, TimeoutError):
+            return
+        if total and isinstance(self.screen, ConsoleScreen):
+            self.screen.say(f"You are mentioned in {total} open {'ticket' if total == 1 else 'tickets'}: `:tickets mentioned` shows them.", "accent")
 
     def _opened(self, domain: str, name: str) -> None:
         """A backend is open, or failed."""
@@ -249,6 +264,14 @@ class ConsoleApp(App[int], inherit_bindings=False):
         while len(self.screen_stack) > 1 and not isinstance(self.screen, DeskScreen):
             self.pop_screen()
         return self.desk_screen()
+
+    def stand_up(self) -> None:
+        """Nobody sits here any more: colleagues see it at once."""
+        if "live" in self.desk.__dict__:
+            try:
+                self.desk.live.leave_seat(self.desk.actor.login)
+            except BackendError:  # the seat is empty by itself after a while
+                return
 
     def leave(self) -> None:
         """Quit; jobs go on."""

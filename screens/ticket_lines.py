@@ -117,9 +117,10 @@ def _work(ticket: Ticket, timezone: str, width: int) -> list[Line]:
     if ticket.referrals:
         out += heading("Vendors", width)
         for one in ticket.referrals:
-            days = f"  promised {stamp(one.promised_for, timezone)[:10]}" if one.promised_for else ""
+            days = f"  since {stamp(one.referred_at, timezone)[:10]}" if one.referred_at else ""
+            days += f"  promised {stamp(one.promised_for, timezone)[:10]}" if one.promised_for else ""
             days += f"  follow up {stamp(one.follow_up_on, timezone)[:10]}" if one.follow_up_on else ""
-            out.append(((f" {one.vendor}", "accent" if one.open else "dim"), (f"  {one.reference}  {one.contact}{days}", "dim"), ("" if one.open else "  returned", "ok")))
+            out.append(((f" {one.vendor}", "accent" if one.open else "dim"), (f"  {one.reference}  {one.contact}{days}", "dim"), ("" if one.open else f"  returned {stamp(one.returned_at, timezone)[:10]}".rstrip(), "ok")))
     if ticket.links:
         children = [link for link in ticket.links if link.kind == "child"]
         ended = sum(link.phase in (Phase.RESOLVED, Phase.CLOSED) for link in children)
@@ -127,7 +128,7 @@ def _work(ticket: Ticket, timezone: str, width: int) -> list[Line]:
         out += [((f" {link.kind.replace('_', ' '):14}", "dim"), (f"{link.number or link.to} ", "accent"), (link.subject, ""), (f"  ({link.status})" if link.status else "", "dim")) for link in ticket.links]
     if ticket.approvals:
         out += heading("Authority", width)
-        out += [((f" {one.decision or 'open':9}", {"approved": "ok", "refused": "bad"}.get(one.decision, "warn")), (one.what, ""), (f"  asked of {one.by}  {one.document}", "dim")) for one in ticket.approvals]
+        out += [((f" {one.decision or 'open':9}", {"approved": "ok", "refused": "bad"}.get(one.decision, "warn")), (one.what, ""), (f"  asked of {one.by} {stamp(one.asked_at, timezone)[:10]}  {stamp(one.at, timezone)[:10]}  {one.document}".rstrip(), "dim")) for one in ticket.approvals]
     if ticket.checklist:
         out += heading("Checklist", width, f"{sum(done for _, done in ticket.checklist)} of {len(ticket.checklist)}")
         out += [((f" {'[x]' if done else '[ ]'} ", "ok" if done else ""), (text, "dim" if done else "")) for text, done in ticket.checklist]

@@ -69,4 +69,7 @@ def _referral(doc: Mapping[str, Any]) -> Referral:
 
 
 def _approval(doc: Mapping[str, Any]) -> Approval:
-    return Approval(str(doc["id"]), clean(str(doc["what"])), clean(str(doc["by"])), decision=str(doc.get("decision", "")), document=clean(str(doc.get("document", ""))))
+    return Approval(
+        str(doc["id"]), clean(str(doc["what"])), clean(str(doc["by"])), moment(doc.get("asked")), str(doc.get("decision", "")), clean(str(doc.get("document", ""))),
+        moment(doc.get("at")),
+    )  # fmt: skip
