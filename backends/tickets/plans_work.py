@@ -145,7 +145,8 @@ def plan_approve(change: Change, record: Record, actor: Actor, house: House) -> 
     if not what or not by:
         raise Invalid(fields={"what" if not what else "by": "is missing"})
     approvals = [*record.doc.get("approvals", ()), {"id": str(len(record.doc.get("approvals", ())) + 1), "what": clean(what)[:300], "by": clean(by)[:100], "asked": iso(now())}]
-    return made(change, record, "Ask for authority on", deed("approval_asked", {"approvals": approvals}, **({"mentions": [by]} if by != actor.login else {})), steps=(Step("authority", "", f"{what}, from {by}"),))
+    return made(change, record, "Ask for authority on", deed("approval_asked", {"approvals": approvals}, **({"mentions": [by]} if by != actor.login else {})), steps=(Step("authority", "", f"{what}, from {by}"),),
+                side_effects=(f"{by} finds it in the view `mentioned`",) if by != actor.login else ())  # fmt: skip
 
 
 def plan_decide(change: Change, record: Record, actor: Actor, house: House) -> Plan:

@@ -173,3 +173,17 @@ def test_who_is_at_which_ticket(tmp_path: Path) -> None:
     live.note_seat("bob", "T-2")
     assert presence.look(live) == {"T-1", "T-2"} and presence.words("T-1") == "" and presence.words("T-2") == "bob looks at it"
     live.close()
+
+
+async def test_words_nobody_knows_are_found_by_the_doctor(tmp_path: Path) -> None:
+    from console.config import load_config
+    from console.doctor import examine
+
+    file = tmp_path / "c.toml"
+    file.write_text(
+        '[tickets.desk]\nadapter = "embedded"\n[macros.a]\nsteps = [{status = "open"}, {queue = "Nowhere"}]\n[templates.t]\nsubject = "x"\ncategory = "magic"\n'
+    )  # fmt: skip
+    opened = Desk(load_config(file, tmp_path / "data"), Identity(Actor("ana", "Ana", "admin"), 0))
+    found = [finding.text for finding in await examine(opened) if finding.what == "macros"]
+    await opened.close()
+    assert found == ["[macros.a] step 2: queue 'Nowhere' is not known", "[templates.t]: category 'magic' is not known"]
