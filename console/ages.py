@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -55,6 +56,14 @@ def zone(name: str) -> ZoneInfo:
 def stamp(at: datetime | None, timezone: str = "UTC") -> str:
     """Date and time in the site's zone: "2026-11-24 09:05"; "" for None."""
     return at.astimezone(zone(timezone)).strftime("%Y-%m-%d %H:%M") if at else ""
+
+
+_MOMENT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|\+00:00)")
+
+
+def local(text: str, timezone: str = "UTC") -> str:
+    """The text with the UTC moments in it as people at the site read them: "2026-11-24 09:05"."""
+    return _MOMENT.sub(lambda found: stamp(datetime.fromisoformat(found.group(0)), timezone), text) if "T" in text else text
 
 
 def clock(timezone: str = "UTC") -> str:

@@ -88,6 +88,14 @@ class Batch:
     async def run(self, reason: str = "", progress: Progress | None = None) -> None:
         """Do what was shown, one after the other; `progress` hears of each result."""
         self.begun = self.running = True
+        try:
+            await self._each(reason, progress)
+        finally:
+            self.running = False
+        if progress is not None:
+            progress(self)
+
+    async def _each(self, reason: str, progress: Progress | None) -> None:
         failed = {deed.group for deed in self.deeds if deed.group and deed.word == "refused"}
         for deed in self.deeds:
             if deed.word in ("waiting", "later"):
@@ -95,14 +103,10 @@ class Batch:
                     deed.word, deed.text = "stopped", ""
                 elif deed.group and deed.group in failed:
                     deed.word, deed.text = "skipped", ""
-                else:
-                    if not await self._one(deed, reason) and deed.group:
-                        failed.add(deed.group)
+                elif not await self._one(deed, reason) and deed.group:
+                    failed.add(deed.group)
             if progress is not None:
                 progress(self)
-        self.running = False
-        if progress is not None:
-            progress(self)
 
     async def _one(self, deed: Deed, reason: str) -> bool:
         async def yes(fresh: Plan) -> Confirmation:

@@ -74,13 +74,15 @@ def _check(made: Template) -> None:
         check_fields(text, [name for name in used if "." not in name])
 
 
-def ticket_of(template: Template, answers: Mapping[str, str], known: Mapping[str, str]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """(values of the new ticket without its requester, fields there was nothing for)."""
+def ticket_of(template: Template, answers: Mapping[str, str], known: Mapping[str, str], checklists: bool = True) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """(values of the new ticket without its requester, fields there was nothing for). Without `checklists` the items stand in the text."""
     values = {**known, **answers}
     subject, lacking = fill(template.subject, values)
     body, more = fill(template.body, values)
     items = [fill(item, values) for item in template.checklist]
     made: dict[str, Any] = {"subject": " ".join(subject.split()), "body": body.strip(), **template.values}
-    if items:
+    if items and not checklists:
+        made["body"] = "\n".join([made["body"], "", *(f"[ ] {text}" for text, _ in items)]).strip()
+    elif items:
         made["checklist"] = [text for text, _ in items]
     return made, tuple(dict.fromkeys([*lacking, *more, *(name for _, found in items for name in found)]))

@@ -58,6 +58,8 @@ class ConsoleScreen(Screen[None]):
         self.bottom = BottomLine()
         self.handlers: dict[str, Handler] = {}
         self._flows: set[asyncio.Task[None]] = set()
+        self.keeping: dict[str, Callable[[], None]] = {}
+        """What is not on disk yet of what was typed: written when the screen goes, also by a hang-up."""
         self.ahead = Typeahead(self.press, lambda: self.bottom.asking, lambda: self.bottom.fresh)
         self.bottom.opened = self.ahead.opened
         self._last_focus: Widget | None = None
@@ -237,6 +239,8 @@ class ConsoleScreen(Screen[None]):
         """Where keys go when no question is open."""
 
     def on_unmount(self) -> None:
-        """What still waits is dropped with the screen."""
+        """What still waits is dropped with the screen; what was typed is kept."""
+        for keep in list(self.keeping.values()):
+            keep()
         for task in list(self._flows):
             task.cancel()

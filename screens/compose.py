@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from textual.app import ComposeResult
 from textual.timer import Timer
 from textual.widgets import TextArea
 
+from backends.errors import BackendError
 from console.placeholders import fill
 from console.spent import minutes_spent
 from screens.base import ConsoleScreen, Handler
@@ -144,6 +146,7 @@ class ComposeScreen(ConsoleScreen):
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(SAVE_AFTER, self.save)
+        self.keeping["text"] = self._flush
 
     def save(self) -> None:
         """The draft onto the disk, if it changed."""
@@ -156,6 +159,19 @@ class ComposeScreen(ConsoleScreen):
 
         await in_thread(5.0, self.console.drafts.save, self._draft_key, text)
         self._saved = text
+
+    def _flush(self) -> None:
+        """At once, as the screen goes: a hang-up comes between two saves, too."""
+        if self._area.text != self._saved:
+            with contextlib.suppress(BackendError):
+                self.console.drafts.save(self._draft_key, self._area.text)
+
+    def _gone(self) -> None:
+        """It was sent or thrown away."""
+        self.keeping.clear()
+        if self._timer is not None:
+            self._timer.stop()
+        self.console.drafts.drop(self._draft_key)
 
     # -- what goes in -------------------------------------------------------------------------------------
 
@@ -198,7 +214,7 @@ class ComposeScreen(ConsoleScreen):
 
     async def _finish(self) -> None:
         if not self._area.text.strip():
-            self.console.drafts.drop(self._draft_key)
+            self._gone()
             self.dismiss(None)
             return
         items = [(way.key, way.key, f"{way.words}: {self._title}") for way in self._ways]
@@ -209,11 +225,11 @@ class ComposeScreen(ConsoleScreen):
             await self._save(self._area.text)
             if not await self._send(self._area.text.strip(), way):
                 return
-            self.console.drafts.drop(self._draft_key)
+            self._gone()
         elif answer == "k":
             await self._save(self._area.text)
         elif answer == "d":
-            self.console.drafts.drop(self._draft_key)
+            self._gone()
         else:
             return
         self.dismiss(None)

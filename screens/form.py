@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -77,12 +78,20 @@ class Form:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(SAVE_AFTER, lambda: self._screen.flow(self.save()))
+        self._screen.keeping[self._key] = self._flush
+
+    def _flush(self) -> None:
+        """At once, as the screen goes."""
+        if any(self._answers.values()):
+            with contextlib.suppress(BackendError):
+                self._screen.console.drafts.save(self._key, json.dumps(self._answers))
 
     async def save(self) -> None:
         """The answers onto the disk; a disk that is full is said."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._screen.keeping.pop(self._key, None)
         try:
             if any(self._answers.values()):
                 await in_thread(5.0, self._screen.console.drafts.save, self._key, json.dumps(self._answers))
@@ -97,6 +106,7 @@ class Form:
             self._timer.cancel()
             self._timer = None
         self._answers.clear()
+        self._screen.keeping.pop(self._key, None)
         await in_thread(5.0, self._screen.console.drafts.drop, self._key)
 
 

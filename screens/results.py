@@ -93,8 +93,12 @@ class ResultScreen(PaperScreen):
             self.dismiss(None)
 
     def _left(self) -> None:
-        self._ended(self._batch)
         self.dismiss(None)
+
+    def on_unmount(self) -> None:
+        """However it was left, whoever waits for it hears."""
+        super().on_unmount()
+        self._ended(self._batch)
 
     def progressed(self, batch: Batch) -> None:
         """One more is done."""

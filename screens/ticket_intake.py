@@ -140,7 +140,7 @@ class TicketIntake:
             return
         config = self._screen.desk.config
         known = {**plain_values(self._screen.desk.actor, config.site_name, now(), config.timezone), **person_values(person)}
-        values, empty = ticket_of(template, answers, known)
+        values, empty = ticket_of(template, answers, known, hasattr(self._verbs.backend(), "plan_check"))
         if empty:
             self._screen.say(f"Nothing is known for {', '.join(f'{{{name}}}' for name in empty)}: left empty.", "warn")
         if await self._verbs.one(Change("tickets", system, "create", values={**values, "requester": _plain(person)})):

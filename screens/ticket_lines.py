@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backends.contract import now
 from backends.tickets.model import OPEN_PHASES, Event, Phase, Ticket, TicketRow
-from console.ages import age, due, stamp
+from console.ages import age, due, local, stamp
 from widgets.toned import Line
 from widgets.wrap import fields, heading, prose, wrap
 
@@ -154,14 +154,15 @@ def _event(event: Event, timezone: str, width: int) -> list[Line]:
         (),
         ((f" {event.seq:>2} {stamp(event.at, timezone)} ", "dim"), (f" {word} ", tone), (f" {event.actor}", "title"), (f" {deed}{spent}", "dim")),
     ]
-    out += [_difference(change.field, change.old, change.new) for change in event.changes if change.field not in _SHOWN_ABOVE]
+    out += [_difference(change.field, change.old, change.new, timezone) for change in event.changes if change.field not in _SHOWN_ABOVE]
     if event.body:
         out += prose(event.body, width - 2, "", "   ┃ " if event.public else "   │ ")
     return out
 
 
-def _difference(field: str, old: object, new: object) -> Line:
+def _difference(field: str, old: object, new: object, timezone: str) -> Line:
     def word(value: object) -> str:
-        return "nothing" if value in (None, "", [], ()) else str(value)
+        text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        return "nothing" if value in (None, "", [], ()) else local(text, timezone)
 
     return ((f"   {field.replace('_', ' ')}: ", "dim"), (word(old), "dim"), (" → ", "dim"), (word(new), ""))

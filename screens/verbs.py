@@ -132,7 +132,7 @@ class Verbs:
     async def _confirm(self, plan: Plan) -> Confirmation | None:
         self._shown = plan
         word = plan.confirm_word if plan.danger >= 2 else ""
-        if not await self._screen.bottom.confirm(plan_lines(plan), word):
+        if not await self._screen.bottom.confirm(plan_lines(plan, self._screen.desk.config.timezone), word):
             return None
         needs_reason = plan.danger >= 2 and not plan.change.values.get("reason")
         reason = await self._screen.bottom.ask("Why? (goes into the record)") if needs_reason else ""

@@ -230,7 +230,7 @@ async def create(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     """A new ticket, from a template if one is named; its number is printed."""
     backend = await desk.backend("tickets", args.backend or None)
     person = {name: value for name, value in (("login", args.requester), ("email", args.email)) if value}
-    values: dict[str, Any] = _from_template(desk, args) if args.template else {}
+    values: dict[str, Any] = _from_template(desk, args, hasattr(backend, "plan_check")) if args.template else {}
     given = {
         "subject": args.subject, "body": text(args.body), "requester": person, "queue": args.queue, "category": args.category, "kind": args.kind,
         "assignee": args.assignee, "team": args.team, "refs": args.ref, "tags": args.tag, "checklist": args.item, "dedupe_key": args.dedupe_key, "origin": args.origin,
@@ -241,7 +241,7 @@ async def create(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     return await run_change(desk, args, out, Change("tickets", backend.name, "create", values=values))
 
 
-def _from_template(desk: Desk, args: argparse.Namespace) -> dict[str, Any]:
+def _from_template(desk: Desk, args: argparse.Namespace, checklists: bool) -> dict[str, Any]:
     """What a template makes of --field name=value. Invalid names the fields that are missing, NotFound the templates there are."""
     found = next((one for one in desk.config.templates if one.name == args.template), None)
     if found is None:
@@ -253,4 +253,4 @@ def _from_template(desk: Desk, args: argparse.Namespace) -> dict[str, Any]:
         raise Invalid(fields=wrong)
     known = plain_values(desk.actor, desk.config.site_name, now(), desk.config.timezone)
     requester = {"requester": {"login": found.requester}} if found.requester else {}
-    return {**ticket_of(found, answers, {**known, "requester.login": args.requester or found.requester})[0], **requester}
+    return {**ticket_of(found, answers, {**known, "requester.login": args.requester or found.requester}, checklists)[0], **requester}

@@ -58,6 +58,8 @@ def test_a_template_asks_its_fields_in_order_and_fills_them_in() -> None:
 
     got, empty = ticket_of(made, {"name": "Zoe", "day": ""}, plain_values(Actor("ana", "Ana"), "County", now(), "UTC"))
     assert got == {"subject": "New colleague Zoe on", "body": "by Ana", "tags": ["hr"], "checklist": ["badge for Zoe"]} and empty == ("day",)
+    plain, _ = ticket_of(made, {"name": "Zoe", "day": "Mon"}, {"me.name": "Ana"}, checklists=False)
+    assert plain["body"] == "by Ana\n\n[ ] badge for Zoe" and "checklist" not in plain
 
 
 @pytest.mark.parametrize(
