@@ -40,7 +40,7 @@ def left(seconds: int | None, at: datetime | None, now: datetime | None = None) 
     size = abs(seconds)
     late = (at - (now or datetime.now(UTC))).total_seconds() < 0
     if late and size < 60:
-        return "late"
+        return "-0m"
     return ("-" if late else "") + (f"{size // 60}m" if size < 3600 else f"{size // 3600}h")
 
 

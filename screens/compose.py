@@ -115,10 +115,16 @@ class ComposeScreen(ConsoleScreen):
 
     def _show_head(self) -> None:
         pieces: list[Piece] = [(f" {self._title}", self._tone)]
-        self._head.show(pieces, [("esc when you are done ", "dim")])
+        here = self.console.presence.words(self.seat.split(" ")[0])
+        self._head.show(pieces, [(f"{here}  ", "warn")] if here else [("esc when you are done ", "dim")])
         beside = [f"{len(self._files)} files"] if self._files else []
         beside += [f"{self._minutes} min"] if self._minutes else []
         self._readers.show([(f" {self._written.readers}", self._tone if self._tone == "public" else "dim")], [("  ".join(beside) + " ", "accent")] if beside else ())
+
+    def people_moved(self, numbers: set[str]) -> None:
+        """A colleague came to this ticket, or left it."""
+        if self.seat.split(" ")[0] in numbers and self.is_attached:
+            self._show_head()
 
     def beside(self) -> dict[str, Any]:
         """What goes with the text: files and minutes."""

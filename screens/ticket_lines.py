@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backends.contract import now
 from backends.tickets.model import OPEN_PHASES, Event, Phase, Ticket, TicketRow
-from console.ages import age, due, local, stamp
+from console.ages import age, left, local, stamp
 from widgets.toned import Line
 from widgets.wrap import fields, heading, prose, wrap
 
@@ -60,15 +60,16 @@ def ticket_lines(ticket: Ticket, events: Sequence[Event], links: Sequence[str], 
 
 def _facts(ticket: Ticket, timezone: str) -> list[tuple[str, str, str]]:
     row, moment = ticket.row, now()
-    left = due(row.due_at, moment) if row.phase in OPEN_PHASES else ""
+    remains = left(row.left, row.due_at, moment) if row.phase in OPEN_PHASES else ""
+    late = row.due_at is not None and row.due_at < moment
     person = ticket.requester
     return [
         ("Status", f"{row.status}{_waiting(ticket, timezone)}", ""),
         ("Priority", f"P{row.priority} (impact {ticket.impact}, urgency {ticket.urgency})", "bad" if row.priority == 1 else ""),
         (
             "Due",
-            f"{stamp(row.due_at, timezone)} ({'overdue ' + left[1:] if left.startswith('-') else left})" if left else "",
-            "bad" if left.startswith("-") else "",
+            f"{stamp(row.due_at, timezone)} ({f'overdue {remains}'.replace('overdue -', 'overdue ') if late else f'{remains} left'})" if remains else "",
+            "bad" if late else "",
         ),
         ("Assignee", row.assignee or "nobody", "" if row.assignee else "warn"),
         ("Queue", row.queue, ""),

@@ -53,7 +53,7 @@ class TicketSource(Source):
         ticket: TicketRow = item
         moment = now()
         late = ticket.due_at is not None and ticket.due_at < moment and ticket.phase in OPEN_PHASES
-        remains = left(ticket.left, ticket.due_at, moment) if ticket.phase in OPEN_PHASES else ""
+        remains = "late" if late and ticket.left == 0 else left(ticket.left, ticket.due_at, moment) if ticket.phase in OPEN_PHASES else ""
         urgent = PRIORITY_TONE.get(ticket.priority, "")
         here = self.presence is not None and ticket.number in self.presence.at
         cells = (

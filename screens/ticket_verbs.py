@@ -67,7 +67,7 @@ class TicketVerbs:
         targets = self._verbs.targets()
         words = await self._verbs.backend(targets[0] if targets else "").vocabulary()
         teams = dict.fromkeys([*words.teams, *self._screen.desk.config.teams])
-        who = await self._form("assign").ask("who", "Assign to (login, @team, fair: who has least; empty: nobody):", words=["fair", *words.agents, *(f"@{team}" for team in teams)])
+        who = await self._form("assign").ask("who", "Assign to (a login, @team, fair: who has least; empty: nobody):", words=["fair", *words.agents, *(f"@{team}" for team in teams)])
         if who is not None:
             await self.assign_to(who)
 

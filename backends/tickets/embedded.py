@@ -151,7 +151,9 @@ class EmbeddedTickets(EmbeddedVerbs):
     def _whole(self, record: Record) -> Ticket:
         ticket = records.ticket(self.name, record, self._house.statuses)
         links = tuple(self._link(link) for link in record.doc.get("links", ()))
-        return replace(ticket, links=links, sla=self._house.promise.targets(record.doc, now()))
+        moment, promise = now(), self._house.promise
+        row = replace(ticket.row, left=promise.left(record.doc, ticket.row.due_at, moment))
+        return replace(ticket, row=row, links=links, sla=promise.targets(record.doc, moment))
 
     def _link(self, link: Mapping[str, Any]) -> TicketLink:
         other = self._store.get(TICKETS, str(link["to"]))
