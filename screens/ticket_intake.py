@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from backends.contract import Change, Ref, now
+from backends.devices.model import SEVERITY, Device, State
 from backends.errors import BackendError
 from console.placeholders import plain_values
 from console.templates import Template, ticket_of
@@ -56,6 +57,7 @@ class TicketIntake:
         """About the device or account under the cursor; a fault of a device gives its subject and its key, so that it is not made twice."""
         targets = self._verbs.targets()[:1]
         if not targets:
+            self._screen.say("Nothing is selected.", "warn")
             return
         ref = Ref.parse(targets[0])
         values: dict[str, Any] = {"refs": targets}
@@ -70,13 +72,8 @@ class TicketIntake:
             device = await self._verbs.backend(str(ref)).device(ref.id)
         except BackendError:
             return {}
-        worst = next((check for check in device.checks if check.state == device.row.state and check.state not in ("OK", "PENDING")), None)
-        if worst is None:
-            return {}
-        subject = f"{device.row.name} {worst.state}: {worst.name}"
-        return {
-            "subject": subject, "body": worst.output, "dedupe_key": f"{device.row.name}:{worst.name}", "origin": "monitor", "requester": self._own(),
-        }  # fmt: skip
+        values = fault_values(device)
+        return {**values, "requester": self._own()} if values else {}
 
     async def _holder(self, ref: Ref) -> dict[str, Any]:
         try:
@@ -145,6 +142,16 @@ class TicketIntake:
             self._screen.say(f"Nothing is known for {', '.join(f'{{{name}}}' for name in empty)}: left empty.", "warn")
         if await self._verbs.one(Change("tickets", system, "create", values={**values, "requester": _plain(person)})):
             await form.done()
+
+
+def fault_values(device: Device) -> dict[str, Any]:
+    """Subject, text and key of the ticket about a device's gravest fault; {} where nothing is wrong. The key makes later alerts lines of that ticket."""
+    faults = [check for check in device.checks if check.state not in (State.OK, State.PENDING)]
+    if not faults:
+        return {}
+    worst = max(faults, key=lambda check: SEVERITY[check.state])
+    name = device.row.name
+    return {"subject": f"{name} {worst.state}: {worst.name}", "body": worst.output, "dedupe_key": f"{name}:{worst.name}", "origin": "monitor"}
 
 
 def _plain(person: Person) -> dict[str, str]:

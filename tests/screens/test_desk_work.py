@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from backends.contract import Actor, Change
+from backends.devices.model import Check, Device, DeviceRow, State
 from backends.tickets.model import TicketQuery
 from console.app import ConsoleApp
 from console.canned import read_canned
@@ -22,6 +23,7 @@ from console.templates import read_template
 from screens.compose import ComposeScreen
 from screens.results import ResultScreen
 from screens.ticket import TicketScreen
+from screens.ticket_intake import fault_values
 from tests.screens.test_flows import shown, until
 
 BOB = Actor("bob", "Bob")
@@ -184,3 +186,32 @@ async def test_a_reply_says_who_reads_it_takes_canned_text_and_solves(desk: Desk
     backend = await desk.backend("tickets")
     solved = [row for row in (await rows(desk)).values() if row.status == "Resolved"]
     assert len(solved) == 1 and (await backend.ticket(solved[0].id)).time_spent == 75
+
+
+async def test_colleagues_are_seen_in_the_list_in_the_view_and_above_a_reply(desk: Desk) -> None:
+    app = ConsoleApp(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "T-1003" in shown(app))
+        desk.live.note_seat("bob", "T-1003")
+        await until(pilot, lambda: "T-1003*" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "bob looks at it" in shown(app))
+        assert ("ana", "T-1003") in [(seat.login, seat.what) for seat in desk.live.seats()]
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ComposeScreen) and "bob looks at it" in shown(app))
+        desk.live.note_seat("bob", "T-1003 writes")
+        await until(pilot, lambda: "bob writes" in shown(app))
+        assert ("ana", "T-1003 writes") in [(seat.login, seat.what) for seat in desk.live.seats()]
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, TicketScreen))
+        desk.live.leave_seat("bob")
+        await until(pilot, lambda: "bob" not in shown(app))
+        app.stand_up()
+        assert "ana" not in [seat.login for seat in desk.live.seats()]
+
+
+def test_the_gravest_fault_of_a_device_names_its_ticket() -> None:
+    row = DeviceRow("fleet", "7", "sw-1", "switch", "", "Annex", State.DOWN)
+    checks = (Check("a", "ping", State.OK), Check("b", "load", State.WARN, "busy"), Check("c", "port 3", State.DOWN, "no link"))
+    assert fault_values(Device(row, checks)) == {"subject": "sw-1 DOWN: port 3", "body": "no link", "dedupe_key": "sw-1:port 3", "origin": "monitor"}
+    assert fault_values(Device(row, checks[:1])) == {}
