@@ -35,10 +35,10 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Who will read it, in words; the fields of canned text; colleagues who follow."""
+    """Who will read it, in words; the fields of canned text (None: it goes to several tickets); colleagues who follow."""
 
     readers: str = ""
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] | None = field(default_factory=dict)
     followers: tuple[str, ...] = ()
 
 
@@ -81,6 +81,7 @@ class ComposeScreen(ConsoleScreen):
         self._minutes = 0
         self._timer: Timer | None = None
         self._saved = ""
+        self._over = False
 
     def body(self) -> ComposeResult:
         """The title in words, who reads it, then the text."""
@@ -188,6 +189,9 @@ class ComposeScreen(ConsoleScreen):
         if not texts:
             self.say(f"No canned text for a {use} yet: [canned.NAME] in the configuration.", "warn")
             return
+        if self._written.values is None:
+            self.say("A canned text is filled in for one ticket; for several use a macro.", "warn")
+            return
         items = [(_KEYS[place], one.name, f"{one.name}  {one.head()}") for place, one in enumerate(texts[: len(_KEYS)])]
         name = await self.bottom.choose("Which text?", items)
         if name is None:
@@ -221,7 +225,7 @@ class ComposeScreen(ConsoleScreen):
     async def _finish(self) -> None:
         if not self._area.text.strip():
             self._gone()
-            self.dismiss(None)
+            self._close()
             return
         items = [(way.key, way.key, f"{way.words}: {self._title}") for way in self._ways]
         items += [("k", "k", "keep it as a draft and leave"), ("d", "d", "throw it away")]
@@ -238,7 +242,20 @@ class ComposeScreen(ConsoleScreen):
             self._gone()
         else:
             return
-        self.dismiss(None)
+        self._close()
+
+    def _close(self) -> None:
+        """Leave; where results lie above, they are read first."""
+        if self.app.screen is self:
+            self.dismiss(None)
+        else:
+            self._over = True
+
+    def on_screen_resume(self) -> None:
+        """Back from the results: there is nothing more to write."""
+        super().on_screen_resume()
+        if self._over:
+            self.call_later(self._close)
 
     def restore_focus(self) -> None:
         """Back into the text."""

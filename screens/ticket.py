@@ -59,7 +59,7 @@ class TicketScreen(RecordScreen):
         row = record.row if isinstance(record, Ticket) else None
         over = row is None or row.phase in (Phase.PAUSED, Phase.RESOLVED, Phase.CLOSED) or row.assignee not in ("", self.desk.actor.login)
         if self.desk.config.next_after_action and over and (performed is None or performed.plan.change.verb in _ENDING):
-            if self.is_current:
+            if self.app.screen is self:
                 self._step(1)
             else:  # what was written on lies above; the next ticket comes when that has gone
                 self._over = True

@@ -51,29 +51,40 @@ class TicketWords:
         self._compose("note", "Internal note on", "internal", Way("s", "keep it on the ticket", self._plain))
 
     def _compose(self, verb: str, title: str, tone: str, way: Way, more: tuple[Way, ...] = ()) -> None:
-        targets = self._verbs.targets()[:1]
+        targets = self._verbs.targets()
         if not targets:
             self._screen.say("No ticket is selected.", "warn")
             return
-        target, label = targets[0], self._label(targets[0])
+        one = targets[0] if len(targets) == 1 else ""
+        label = self._label(one) if one else f"{len(targets)} marked tickets"
 
         async def send(text: str, chosen: Way) -> bool:
-            from screens.verbs import Verbs
+            return await self._send(screen, verb, targets, await chosen.values(text) | screen.beside(), label)
 
-            composing = Verbs(screen, lambda: targets, self._verbs.after)
-            done = await composing.change(verb, await chosen.values(text) | screen.beside(), targets=targets)
-            if done and composing.last is not None:
-                self._screen.say(f"Done: {verb} on {label}", "ok")
-                acted = getattr(self._screen, "acted", None)
-                if acted is not None:
-                    acted(composing.last)
-            return done
-
-        screen = ComposeScreen(f"{title} {label}", tone, f"{verb}:{target}", send, (way, *more), lambda: self._written(target, verb), seat=f"{label.split(' ')[0]} writes")
+        key, seat = f"{verb}:{one or 'marked'}", f"{label.split(' ')[0]} writes" if one else ""
+        screen = ComposeScreen(f"{title} {label}", tone, key, send, (way, *more), lambda: self._written(one, verb), seat)
         self._screen.app.push_screen(screen)
 
+    async def _send(self, screen: ComposeScreen, verb: str, targets: list[str], values: dict[str, Any], label: str) -> bool:
+        """On one ticket, or on all that were marked; what was sent to some of them is not there to be sent to them again."""
+        from screens.verbs import Verbs
+
+        composing = Verbs(screen, lambda: targets, self._verbs.after)
+        done = await composing.change(verb, values, targets=targets)
+        if composing.batch is not None and composing.batch.counts().get("done"):
+            self._screen.say(composing.batch.sentence(), "ok" if done else "warn")
+            return True
+        if done and composing.last is not None:
+            self._screen.say(f"Done: {verb} on {label}", "ok")
+            acted = getattr(self._screen, "acted", None)
+            if acted is not None:
+                acted(composing.last)
+        return done
+
     async def _written(self, target: str, verb: str) -> Written:
-        """Who will read it, and the fields of canned text."""
+        """Who will read it, and the fields of canned text; `target` "" for several tickets."""
+        if not target:
+            return Written("to the requester of each, shown before it goes" if verb == "reply" else "colleagues only; @login tells one", None)
         ticket = await self._verbs.backend(target).ticket(Ref.parse(target).id)
         person = ticket.requester
         readers = [person.email or person.label(), *(one.email or one.label() for one in ticket.watchers)]

@@ -36,6 +36,8 @@ class Verbs:
         self._shown: Plan | None = None
         self.last: Performed | None = None
         """What was done last through this one."""
+        self.batch: Batch | None = None
+        """What was done together last through this one."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """Action id -> handler."""
@@ -71,7 +73,7 @@ class Verbs:
         ended: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
         screen = ResultScreen(Batch(self._screen.desk, title, deeds), lambda batch: None if ended.done() else ended.set_result(batch), brief)
         self._screen.app.push_screen(screen)
-        batch = await ended
+        batch = self.batch = await ended
         if not batch.begun:
             self._screen.say("Left; nothing was done.", "dim")
             return False

@@ -123,6 +123,27 @@ async def test_marked_tickets_have_a_result_each_and_are_taken_back(desk: Desk) 
     assert [row.assignee for row in (await rows(desk)).values()] == ["", "bob", ""]
 
 
+async def test_a_note_goes_to_all_marked_tickets_once(desk: Desk) -> None:
+    first = (await rows(desk))["T-1001"].id
+    await do(desk, "merge", first, into="1002")
+    app = ConsoleApp(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "T-1003" in shown(app))
+        await pilot.press("asterisk", "r")
+        await until(pilot, lambda: isinstance(app.screen, ComposeScreen) and "2 marked tickets" in shown(app) and "requester of each" in shown(app))
+        await pilot.press(*"down", "escape")
+        await until(pilot, lambda: "send it" in shown(app))
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, ResultScreen) and "T-1003 PUBLIC: read by joe@example.org" in shown(app) and "2 of 2" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "2 done" in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.desk_screen() and app.drafts.list() == {})
+    backend = await desk.backend("tickets")
+    for number, count in (("T-1001", 0), ("T-1002", 1), ("T-1003", 1)):
+        assert len([event for event in await backend.timeline(number) if event.type == "replied"]) == count
+
+
 async def test_a_macro_goes_on_to_the_next_ticket(desk: Desk) -> None:
     app = ConsoleApp(desk)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -192,16 +213,19 @@ async def test_colleagues_are_seen_in_the_list_in_the_view_and_above_a_reply(des
     app = ConsoleApp(desk)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "T-1003" in shown(app))
-        desk.live.note_seat("bob", "T-1003")
-        await until(pilot, lambda: "T-1003*" in shown(app))
+        row = app.desk_screen().panes[0].grid.window.row(0)
+        assert row is not None
+        number = row.cells[0]
+        desk.live.note_seat("bob", number)
+        await until(pilot, lambda: f"{number}*" in shown(app))
         await pilot.press("enter")
         await until(pilot, lambda: "bob looks at it" in shown(app))
-        assert ("ana", "T-1003") in [(seat.login, seat.what) for seat in desk.live.seats()]
+        assert ("ana", number) in [(seat.login, seat.what) for seat in desk.live.seats()]
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, ComposeScreen) and "bob looks at it" in shown(app))
-        desk.live.note_seat("bob", "T-1003 writes")
+        desk.live.note_seat("bob", f"{number} writes")
         await until(pilot, lambda: "bob writes" in shown(app))
-        assert ("ana", "T-1003 writes") in [(seat.login, seat.what) for seat in desk.live.seats()]
+        assert ("ana", f"{number} writes") in [(seat.login, seat.what) for seat in desk.live.seats()]
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, TicketScreen))
         desk.live.leave_seat("bob")
