@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -32,6 +33,17 @@ def due(at: datetime | None, now: datetime | None = None) -> str:
     return f"-{span(-seconds)}" if seconds < 0 else span(seconds)
 
 
+def left(seconds: int | None, at: datetime | None, now: datetime | None = None) -> str:
+    """Open time that is left in minutes and hours ("48m", "3h", "-12h"): a day of 24 open hours is not meant. By the wall clock where nobody can say."""
+    if seconds is None or at is None:
+        return due(at, now)
+    size = abs(seconds)
+    late = (at - (now or datetime.now(UTC))).total_seconds() < 0
+    if late and size < 60:
+        return "-0m"
+    return ("-" if late else "") + (f"{size // 60}m" if size < 3600 else f"{size // 3600}h")
+
+
 @lru_cache(maxsize=8)
 def zone(name: str) -> ZoneInfo:
     """The zone by its IANA name; UTC when the name is not known."""
@@ -44,6 +56,14 @@ def zone(name: str) -> ZoneInfo:
 def stamp(at: datetime | None, timezone: str = "UTC") -> str:
     """Date and time in the site's zone: "2026-11-24 09:05"; "" for None."""
     return at.astimezone(zone(timezone)).strftime("%Y-%m-%d %H:%M") if at else ""
+
+
+_MOMENT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|\+00:00)")
+
+
+def local(text: str, timezone: str = "UTC") -> str:
+    """The text with the UTC moments in it as people at the site read them: "2026-11-24 09:05"."""
+    return _MOMENT.sub(lambda found: stamp(datetime.fromisoformat(found.group(0)), timezone), text) if "T" in text else text
 
 
 def clock(timezone: str = "UTC") -> str:

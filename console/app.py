@@ -21,6 +21,7 @@ from backends.errors import BackendError
 from console.desk import Desk
 from console.following import Following
 from console.keymap import Keymap
+from console.presence import Presence
 from screens.base import ConsoleScreen, Handler
 from screens.desk import DeskScreen
 from screens.global_keys import global_handlers
@@ -29,6 +30,7 @@ from widgets.safe_text import SafeText
 from widgets.themes import fitting_theme, themes
 
 if TYPE_CHECKING:
+    from backends.contract import Change
     from backends.tickets.drafts import Drafts
     from console.sessions import Session
 
@@ -56,9 +58,12 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.demo = demo
         self.keymap = Keymap(desk.config.keys)
         self.command_history: list[str] = []
+        self.undoable: list[Change] = []
+        """What takes back what was done last."""
         self.warnings: list[str] = []
         self._mail_next = time.monotonic() + 5.0
         self.session: Session | None = None
+        self.presence = Presence(desk.actor.login)
         self._following = Following(desk)
         self._looking = False
         self._opening: asyncio.Task[None] | None = None
@@ -127,9 +132,24 @@ class ConsoleApp(App[int], inherit_bindings=False):
         if open_:
             self._tell(f"{len(open_)} actions were begun and never ended: what they did is not known. L shows them.")
         for opened in self.desk.backends("tickets"):
+            await self._greet_mentions(opened.backend)
             if opened.adapter == "embedded" and opened.health is not None and opened.health.word == "warn" and not opened.health.text.startswith("mail"):
                 self.warnings.append("STORE OUTGROWN")
                 self._tell(opened.health.text)
+
+    async def _greet_mentions(self, backend: Any) -> None:
+        """Colleagues named this person in notes: said once at the start; the view `mentioned` has them."""
+        from console.views import views
+
+        view = next((one for one in views(self.desk.config, "tickets", self.desk.actor.login) if one.name == "mentioned"), None)
+        if view is None or backend is None or not hasattr(backend, "plan_note"):
+            return
+        try:
+            total = (await asyncio.wait_for(backend.tickets(view.query, 0, 1), 5.0)).total
+        except (BackendError, TimeoutError):
+            return
+        if total and isinstance(self.screen, ConsoleScreen):
+            self.screen.say(f"You are mentioned in {total} open {'ticket' if total == 1 else 'tickets'}: `:tickets mentioned` shows them.", "accent")
 
     def _opened(self, domain: str, name: str) -> None:
         """A backend is open, or failed."""
@@ -144,9 +164,16 @@ class ConsoleApp(App[int], inherit_bindings=False):
             self._opening = asyncio.create_task(self._open())
 
     def _touch_seat(self) -> None:
+        self.sit(getattr(self.screen, "seat", "") or "")
+
+    def sit(self, what: str) -> None:
+        """Colleagues see what this person looks at: a ticket's number, and what is done there."""
         live = self.desk.live
         if live is not None:
-            live.note_seat(self.desk.actor.login, getattr(self.screen, "seat", "") or "")
+            try:
+                live.note_seat(self.desk.actor.login, what)
+            except BackendError:  # a busy or full disk: nobody is told where we sit, work goes on
+                return
 
     async def on_event(self, event: events.Event) -> None:
         """Keys go to the screen in view, in the order they were typed, before any widget: one place decides what a key means."""
@@ -163,10 +190,15 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self._looking = True
         try:
             changed = await self._following.look()
+            moved = self.presence.look(self.desk.live)
+        except BackendError:
+            changed, moved = set(), set()
         finally:
             self._looking = False
         if changed:
             self.data_changed(changed)
+        if moved:
+            self.people_moved(moved)
         await self._look_at_mail()
         self._show_bars()
 
@@ -186,6 +218,12 @@ class ConsoleApp(App[int], inherit_bindings=False):
             if isinstance(screen, ConsoleScreen):
                 for domain in domains:
                     screen.data_changed(domain)
+
+    def people_moved(self, numbers: Iterable[str]) -> None:
+        """Colleagues came to these tickets, or left them."""
+        for screen in self.screen_stack:
+            if isinstance(screen, ConsoleScreen):
+                screen.people_moved(set(numbers))
 
     def _show_bars(self) -> None:
         screen = self.screen
@@ -240,6 +278,14 @@ class ConsoleApp(App[int], inherit_bindings=False):
         while len(self.screen_stack) > 1 and not isinstance(self.screen, DeskScreen):
             self.pop_screen()
         return self.desk_screen()
+
+    def stand_up(self) -> None:
+        """Nobody sits here any more: colleagues see it at once."""
+        if "live" in self.desk.__dict__:
+            try:
+                self.desk.live.leave_seat(self.desk.actor.login)
+            except BackendError:  # the seat is empty by itself after a while
+                return
 
     def leave(self) -> None:
         """Quit; jobs go on."""

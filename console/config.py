@@ -8,10 +8,16 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backends.domains import DOMAINS
 from backends.errors import BadConfig
+
+if TYPE_CHECKING:
+    from console.canned import Canned
+    from console.fair import Absence
+    from console.macros import Macro
+    from console.templates import Template
 
 BIGGEST = 1_000_000
 """Bytes a file may have: a 20,000-part dotted key takes the parser seconds."""
@@ -22,7 +28,10 @@ _KNOWN: dict[str, dict[str, type]] = {
     "store": {"engine": str},
     "ledger": {"syslog": str},
     "roles": {"admins": list, "supervisors": list, "technicians": list, "default": str},
+    "desk": {"next_after_action": bool, "absent": list, "teams": dict},
 }
+_TEXTS = {"macros": "console.macros:read_macro", "canned": "console.canned:read_canned", "templates": "console.templates:read_template"}
+"""Sections of the site's own texts, and what reads one of their tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,14 @@ class Config:
     syslog: str | None = None
     """The socket ledger lines are sent to; None: the machine's own, "": none."""
     views: tuple[ViewConfig, ...] = ()
+    macros: tuple[Macro, ...] = ()
+    canned: tuple[Canned, ...] = ()
+    templates: tuple[Template, ...] = ()
+    next_after_action: bool = False
+    """After what ends the work on a ticket its view goes on to the next one of the list."""
+    absent: tuple[Absence, ...] = ()
+    teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Team -> logins of its people, for fair assignment."""
     demo: bool = False
 
     @property
@@ -162,7 +179,9 @@ def _merge(merged: dict[str, Any], table: dict[str, Any], file: Path, text: str,
         elif section in _KNOWN:
             for key, value in values.items():
                 _check_key(section, key, value, f"{file}:{line_of(text, section, key)}")
-            merged.setdefault(section, {}).update(values)
+            merged.setdefault(section, {}).update(values if section != "desk" else _desk(values, file, text))
+        elif section in _TEXTS:
+            _take_texts(section, values, file, text, merged)
         elif section == "keys":
             for key, value in values.items():
                 if not isinstance(value, str):
@@ -171,7 +190,7 @@ def _merge(merged: dict[str, Any], table: dict[str, Any], file: Path, text: str,
         elif section == "views":
             _take_views(values, file, text, merged)
         else:
-            raise BadConfig(f"unknown section {section!r}; known: {', '.join([*_KNOWN, 'keys', 'views', *DOMAINS])}", where=where)
+            raise BadConfig(f"unknown section {section!r}; known: {', '.join([*_KNOWN, *_TEXTS, 'keys', 'views', *DOMAINS])}", where=where)
 
 
 def _check_key(section: str, key: str, value: Any, where: str) -> None:
@@ -206,10 +225,49 @@ def _take_views(values: dict[str, Any], file: Path, text: str, merged: dict[str,
         merged.setdefault("views", {})[name] = ViewConfig(name, view.get("domain", "tickets"), view["query"])
 
 
+def _take_texts(section: str, values: dict[str, Any], file: Path, text: str, merged: dict[str, Any]) -> None:
+    """Macros, canned text and templates: each table by its own reader; a mistake is named with the line of its word."""
+    from importlib import import_module
+
+    from console.placeholders import Wrong
+
+    module, _, reader = _TEXTS[section].partition(":")
+    for name, table in values.items():
+        if not isinstance(table, dict):
+            raise BadConfig(f"[{section}] takes named tables, such as [{section}.usual]", where=f"{file}:{line_of(text, section, name)}")
+        try:
+            merged.setdefault(section, {})[name] = getattr(import_module(module), reader)(name, table)
+        except Wrong as error:
+            raise BadConfig(f"[{section}.{name}] {error}", where=f"{file}:{_line_with(text, f'{section}.{name}', error.word)}") from None
+
+
+def _line_with(text: str, table: str, word: str) -> int:
+    """The first line from a table's head on that holds the word; the head where none does."""
+    head = line_of(text, table)
+    lines = text.splitlines()
+    return next((number for number in range(head, len(lines) + 1) if word and word in lines[number - 1]), head)
+
+
+def _desk(values: dict[str, Any], file: Path, text: str) -> dict[str, Any]:
+    from console.fair import read_absence
+    from console.placeholders import Wrong
+
+    out = dict(values)
+    for team, people in values.get("teams", {}).items():
+        if not isinstance(people, list) or not all(isinstance(login, str) for login in people):
+            raise BadConfig(f"desk.teams.{team} must be a list of logins", where=f"{file}:{_line_with(text, 'desk', team)}")
+    try:
+        out["absent"] = [read_absence(str(item)) for item in values.get("absent", [])]
+    except Wrong as error:
+        raise BadConfig(f"desk.{error}", where=f"{file}:{_line_with(text, 'desk', error.word)}") from None
+    return out
+
+
 def _build(
     merged: dict[str, Any], backends: tuple[BackendConfig, ...], sources: tuple[Path, ...], data: Path | None, read_only: bool
 ) -> Config:
     site, console, roles = merged.get("site", {}), merged.get("console", {}), merged.get("roles", {})
+    desk = merged.get("desk", {})
     folder = data or (Path(os.environ["DESKSIDE_DATA"]) if os.environ.get("DESKSIDE_DATA") and not service_mode() else None)
     folder = folder or (Path(console["data"]).expanduser() if "data" in console else default_data())
     return Config(
@@ -217,6 +275,9 @@ def _build(
         backends=backends or embedded_default(), keys=merged.get("keys", {}), theme=console.get("theme", "dark"),
         read_only=read_only or console.get("read_only", False), driver=console.get("driver", "thin"), mouse=console.get("mouse", True),
         roles=_roles(roles, bool(sources)), store_engine=merged.get("store", {}).get("engine"), syslog=merged.get("ledger", {}).get("syslog"), views=tuple(merged.get("views", {}).values()),
+        macros=tuple(merged.get("macros", {}).values()), canned=tuple(merged.get("canned", {}).values()), templates=tuple(merged.get("templates", {}).values()),
+        next_after_action=desk.get("next_after_action", False), absent=tuple(desk.get("absent", ())),
+        teams={name: tuple(people) for name, people in desk.get("teams", {}).items()},
     )  # fmt: skip
 
 

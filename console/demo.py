@@ -23,6 +23,7 @@ from backends.contract import now
 from backends.errors import BadConfig, Invalid, NoSpace
 from backends.store.contract import Store
 from console.config import Config, load_config
+from console.demo_texts import DESK_TEXTS
 
 SITE = "Juniper County (DEMO)"
 ZONE = "America/Denver"
@@ -30,7 +31,7 @@ SEED = 7
 BIG = 2_000
 """From this many tickets on the store is SQLite: TinyDB holds everything in memory."""
 BATCH = 4000
-FORMAT = 1
+FORMAT = 2
 CACHE_SECONDS = 4 * 3600
 """A prepared county ends at the minute it was made for; after this long it looks asleep and is made anew."""
 CACHE_KEPT = 2
@@ -162,7 +163,7 @@ seed = {county.seed}
 
 [accounts.directory]
 adapter = "embedded"
-"""
+{DESK_TEXTS}"""
 
 
 # -- seeding ----------------------------------------------------------------------------------------

@@ -53,7 +53,22 @@ async def examine(desk: Desk) -> list[Finding]:
             found.append(Finding("fail", check.__name__.strip("_"), f"{error.title}: {error.text}", error.hint))
     await desk.open()
     found += _backends(desk)
+    found += await _texts(desk)
     return found
+
+
+async def _texts(desk: Desk) -> list[Finding]:
+    """Macros and templates against the words of the ticket systems."""
+    from console.text_words import unknown_words
+
+    config = desk.config
+    count = len(config.macros) + len(config.canned) + len(config.templates)
+    if not count:
+        return []
+    problems = await unknown_words(desk)
+    if problems:
+        return [Finding("warn", "macros", problem, "Correct the configuration: the step would be refused when it is used.") for problem in problems]
+    return [Finding("ok", "macros", f"{len(config.macros)} macros, {len(config.canned)} canned texts, {len(config.templates)} templates")]
 
 
 def _config(desk: Desk) -> Iterator[Finding]:

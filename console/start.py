@@ -34,6 +34,7 @@ def start(config: Config, *, wall: bool = False, demo: bool = False) -> int:
     if sentence:
         print(sentence, file=sys.stderr)
     ended = exits.code if exits.code is not None else 1 if sentence else code if isinstance(code, int) else 0
+    app.stand_up()
     if app.session is not None:
         app.session.end(ended)
     leave_now(ended)

@@ -20,7 +20,7 @@ from backends.tickets.model import OPEN_PHASES, Phase, Term, TermField, TicketQu
 FIELDS: Mapping[str, TermField] = {
     "queue": "queue", "status": "status", "phase": "phase", "owner": "owner", "assignee": "owner", "team": "team", "requester": "requester", "from": "requester",
     "where": "location", "location": "location", "prio": "priority", "priority": "priority", "kind": "kind", "category": "category", "tag": "tag",
-    "number": "number", "ref": "ref", "about": "ref", "vendor": "vendor", "by": "origin", "subject": "subject",
+    "number": "number", "ref": "ref", "about": "ref", "vendor": "vendor", "by": "origin", "subject": "subject", "mentioned": "mentioned", "follower": "follower",
 }  # fmt: skip
 MOMENTS: Mapping[str, TermField] = {"due": "due", "created": "created", "updated": "updated", "pending": "pending"}
 FLAGS = ("overdue", "mine", "unassigned")
@@ -81,7 +81,7 @@ def _named(query: TicketQuery, name: str, value: str, negated: bool, me: str) ->
         return _with(query, Term("owner", "is", tuple(me if part == "me" else "" if part == "nobody" else part for part in values), negated))
     if field == "priority":
         return _with(query, Term("priority", "is", tuple(_level(part) for part in values), negated))
-    exact = field in ("number", "ref", "tag", "kind", "origin")
+    exact = field in ("number", "ref", "tag", "kind", "origin", "mentioned", "follower")
     return _with(query, Term(field, "is" if exact else "has", tuple(me if part == "me" else part for part in values), negated))
 
 

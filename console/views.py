@@ -9,7 +9,7 @@ from backends.accounts.model import AccountQuery, AccountState
 from backends.backups.model import BackupQuery
 from backends.devices.model import DeviceQuery
 from backends.errors import BackendError
-from backends.tickets.model import OPEN_PHASES, TicketQuery
+from backends.tickets.model import OPEN_PHASES, Term, TicketQuery
 from console.config import Config
 from console.query_text import read_query
 
@@ -45,6 +45,7 @@ def _built_in(domain: str, login: str) -> list[View]:
             View("mine", TicketQuery(phases=OPEN_PHASES, assignees=(login,)), "open and assigned to you"),
             View("unassigned", TicketQuery(phases=OPEN_PHASES, assignees=("",)), "open, nobody has them"),
             View("open", TicketQuery(phases=OPEN_PHASES), "all open ones"),
+            View("mentioned", TicketQuery(phases=OPEN_PHASES, terms=(Term("mentioned", "is", (login,)),)), "a colleague named you in a note"),
             View("overdue", TicketQuery(phases=OPEN_PHASES, overdue=True, sort="due_at", descending=False), "past their target"),
             View("urgent", TicketQuery(phases=OPEN_PHASES, priorities=(1, 2), sort="priority", descending=False), "P1 and P2"),
             View("all", TicketQuery(), "closed ones too"),

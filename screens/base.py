@@ -44,6 +44,8 @@ class ConsoleScreen(Screen[None]):
     """Scopes of the action registry, the nearest first."""
     LEGEND: ClassVar[tuple[str, ...]] = ("global.help", "global.command", "global.back")
     """Ids of the actions named in the key bar, the most wanted first."""
+    seat: str = ""
+    """What colleagues see of who is here: a ticket's number, and behind it what is done there."""
     DEFAULT_CSS = """
     ConsoleScreen { layers: base over; layout: vertical; }
     ConsoleScreen #reserve { height: 1; }
@@ -56,6 +58,8 @@ class ConsoleScreen(Screen[None]):
         self.bottom = BottomLine()
         self.handlers: dict[str, Handler] = {}
         self._flows: set[asyncio.Task[None]] = set()
+        self.keeping: dict[str, Callable[[], None]] = {}
+        """What is not on disk yet of what was typed: written when the screen goes, also by a hang-up."""
         self.ahead = Typeahead(self.press, lambda: self.bottom.asking, lambda: self.bottom.fresh)
         self.bottom.opened = self.ahead.opened
         self._last_focus: Widget | None = None
@@ -100,8 +104,9 @@ class ConsoleScreen(Screen[None]):
         return {}
 
     def on_screen_resume(self) -> None:
-        """Back on this screen: what changed meanwhile is shown."""
+        """Back on this screen: what changed meanwhile is shown, and colleagues see where one is."""
         self.show_bars()
+        self.console.sit(self.seat)
 
     # -- bars -------------------------------------------------------------------------------------------
 
@@ -200,6 +205,9 @@ class ConsoleScreen(Screen[None]):
     def data_changed(self, domain: str) -> None:
         """Something of this domain changed; a screen that shows it reads again."""
 
+    def people_moved(self, numbers: set[str]) -> None:
+        """Colleagues came to these tickets or left them; a screen that shows one says who is there."""
+
     def backend_ready(self, domain: str) -> None:
         """A backend of this domain is open, or has failed."""
 
@@ -232,6 +240,8 @@ class ConsoleScreen(Screen[None]):
         """Where keys go when no question is open."""
 
     def on_unmount(self) -> None:
-        """What still waits is dropped with the screen."""
+        """What still waits is dropped with the screen; what was typed is kept."""
+        for keep in list(self.keeping.values()):
+            keep()
         for task in list(self._flows):
             task.cancel()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from backends.domains import DOMAINS
 from backends.errors import BackendError
+from screens.call import CallTyping, is_call, take_call
+from screens.form import Form
 from widgets.themes import THEME_NAMES
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ SHORT = {
 }
 WORDS = (
     "tickets", "devices", "backups", "accounts", "jobs", "ledger", "wall", "view", "open", "ticket", "user", "device", "link", "unlink",
-    "theme", "refresh", "help", "quit", "call", "walkin", "schedules",
+    "theme", "refresh", "help", "quit", "call", "walkin", "schedules", "assign", "macro", "template", "undo", "drafts",
 )  # fmt: skip
 
 
@@ -35,14 +37,25 @@ class Commands:
 
     def __init__(self, screen: ConsoleScreen) -> None:
         self._screen = screen
+        self._typing: CallTyping | None = None
+        self._call: Form | None = None
 
-    async def ask(self) -> None:
-        """Read a command and run it."""
+    async def ask(self, text: str = "") -> None:
+        """Read a command and run it. A call that is typed is kept as a draft until its ticket is made; `text` stands in the line already."""
         console = self._screen.console
-        typed = await self._screen.bottom.ask(":", history=console.command_history, complete=self.complete)
+        self._typing, self._call = CallTyping(self._screen), Form(self._screen, "call-line")
+        if text:
+            text = await self._call.kept("line") or text
+        typed = await self._screen.bottom.ask(":", text, history=console.command_history, complete=self.complete, live=self._heard)
         if typed and typed.strip():
             console.command_history.append(typed.strip())
             await self.run(typed.strip())
+
+    def _heard(self, typed: str) -> None:
+        if self._typing is not None and self._call is not None:
+            self._typing.hear(typed)
+            if is_call(typed):
+                self._call.keep("line", typed)
 
     def complete(self, head: str) -> Sequence[str]:
         """Whole words that may stand here."""
@@ -52,7 +65,12 @@ class Commands:
         if len(words) == 1:
             return [word for word in WORDS if word.startswith(words[0])]
         choices: Sequence[str] = ()
-        if words[0] == "theme":
+        if is_call(head):
+            return self._typing.complete(head) if self._typing is not None else []
+        config = self._screen.desk.config
+        if words[0] in ("macro", "template"):
+            choices = [one.name for one in config.macros] if words[0] == "macro" else [one.name for one in config.templates]
+        elif words[0] == "theme":
             choices = THEME_NAMES
         elif words[0] == "view" or words[0] in DOMAINS:
             domain = words[0] if words[0] in DOMAINS else self._screen.console.desk_screen().pane().source.domain
@@ -74,9 +92,9 @@ class Commands:
         if name in DOMAINS:
             self._list(name, rest)
         elif name in ("call", "walkin"):
-            from screens.call import take_call
-
-            await take_call(self._screen, rest, "phone" if name == "call" else "walk-in")
+            await self._take_call(name, rest)
+        elif name in ("assign", "macro", "template", "undo", "drafts"):
+            await self._work(name, rest)
         elif name in ("ticket", "user", "device", "open", "link", "unlink"):
             await self._record(name, rest)
         elif name in deeds:
@@ -86,6 +104,28 @@ class Commands:
             self._screen.say(
                 f"{word!r} is no command" + (f"; did you mean {' or '.join(near)}?" if near else "; tab shows them all."), "warn"
             )
+
+    async def _take_call(self, name: str, rest: str) -> None:
+        if not rest and self._typing is not None:
+            await self.ask(f"{name} ")
+            return
+        started = self._typing.started if self._typing is not None else None
+        if await take_call(self._screen, rest, "phone" if name == "call" else "walk-in", started) and self._call is not None:
+            await self._call.done()
+
+    async def _work(self, name: str, rest: str) -> None:
+        """Verbs on what is in view: `assign fair`, `macro toner`, `template newcomer`, `undo`, `drafts`."""
+        verbs = getattr(self._screen, "verbs", None)
+        if name == "drafts":
+            from screens.drafts import DraftsScreen
+
+            self._screen.app.push_screen(DraftsScreen())
+        elif verbs is None:
+            self._screen.say(f"{name}: not on this screen", "warn")
+        elif name == "undo":
+            await verbs.undo()
+        else:
+            await verbs.by_name(name, rest)
 
     def _push(self, name: str) -> Callable[[str], None]:
         return lambda _: self._screen.console.show(name, self._screen)

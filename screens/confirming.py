@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from backends.contract import Plan
@@ -12,12 +13,13 @@ if TYPE_CHECKING:
     from screens.base import ConsoleScreen
 
 
-def confirm_on(screen: ConsoleScreen) -> Confirmer:
-    """What `perform` asks with on this screen."""
+def confirm_on(screen: ConsoleScreen, shown: Callable[[Plan], None] = lambda plan: None) -> Confirmer:
+    """What `perform` asks with on this screen; `shown` hears of the plan that is asked about."""
 
     async def confirm(plan: Plan) -> Confirmation | None:
+        shown(plan)
         word = plan.confirm_word if plan.danger >= 2 else ""
-        if not await screen.bottom.confirm(plan_lines(plan), word):
+        if not await screen.bottom.confirm(plan_lines(plan, screen.desk.config.timezone), word):
             return None
         needs_reason = plan.danger >= 2 and not plan.change.values.get("reason")
         reason = await screen.bottom.ask("Why? (goes into the record)") if needs_reason else ""

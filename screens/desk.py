@@ -63,6 +63,7 @@ class DeskScreen(ConsoleScreen):
         """Tabs (only on a small terminal) and the panes."""
         sources = (TicketSource, DeviceSource, BackupSource, AccountSource)
         self.panes = [Pane(source(self.desk), id=source.domain) for source in sources]
+        self.panes[0].source.presence = self.console.presence
         yield self.tabs
         yield Panes(*self.panes, id="panes")
 
@@ -76,7 +77,7 @@ class DeskScreen(ConsoleScreen):
             "list.next-pane": lambda: self.show_pane((self.current + 1) % 4),
             "list.previous-pane": lambda: self.show_pane((self.current - 1) % 4),
             "global.refresh": self.refresh_all,
-            "global.back": lists.clear,
+            "global.back": lists.clear, "list.undo": self._verb("list.undo"),
         }
         own.update({f"global.pane-{number + 1}": self._pane_opener(number) for number in range(4)})
         return {
@@ -179,6 +180,12 @@ class DeskScreen(ConsoleScreen):
             if pane.source.domain == domain and pane.display:
                 pane.again()
 
+    def people_moved(self, numbers: set[str]) -> None:
+        """Marks in the list of tickets: who is at which one."""
+        pane = self.panes[0]
+        if pane.display and any(row.cells[0].rstrip("*") in numbers for _, row in pane.grid.window.rows()):
+            pane.again()
+
     def refresh_pane(self) -> None:
         """Read the list in use again."""
         self.pane().again()
@@ -193,7 +200,7 @@ class DeskScreen(ConsoleScreen):
     def label(self) -> str:
         """What is under the cursor, in the list's words."""
         row = self.grid().window.row(self.grid().cursor)
-        return f"{row.cells[0]} {row.cells[3]}" if row is not None and self.pane().source.domain == "tickets" else row.cells[1] if row else ""
+        return f"{row.cells[0].rstrip('*')} {row.cells[3]}" if row is not None and self.pane().source.domain == "tickets" else row.cells[1] if row else ""
 
     # -- records ----------------------------------------------------------------------------------------
 

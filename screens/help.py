@@ -17,6 +17,8 @@ _SCOPES = {
     "devices": "Devices",
     "backups": "Backups",
     "accounts": "Accounts",
+    "results": "Together",
+    "compose": "Writing",
 }
 
 
@@ -41,7 +43,7 @@ class HelpScreen(PaperScreen):
         out += self._halves(width)
         out += heading("Command line", width, "press :")
         out += prose(
-            "call WHO WHAT (a caller on the line), walkin WHO WHAT, tickets, devices, backups, accounts, jobs, ledger, wall, view NAME, open REF, ticket NUMBER, user LOGIN, dev NAME, link REF, "
+            "call WHO WHAT (a caller on the line; #printing gives a category, !2 a priority), walkin WHO WHAT, assign WHO, macro NAME, template NAME, undo, drafts, tickets, devices, backups, accounts, jobs, ledger, wall, view NAME, open REF, ticket NUMBER, user LOGIN, dev NAME, link REF, "
             "theme NAME, refresh, help, quit. Tab completes, up and down bring back what was typed.", width, "dim", " ",
         )  # fmt: skip
         out += heading("Mouse and clipboard", width)

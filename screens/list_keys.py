@@ -151,5 +151,5 @@ class ListKeys:
         key = self._pane().grid.cursor_key
         row = self._pane().grid.window.row(self._pane().grid.cursor)
         if key and row:
-            word = row.cells[0] if self._pane().source.domain == "tickets" else key.split(":", 2)[2]
+            word = row.cells[0].rstrip("*") if self._pane().source.domain == "tickets" else key.split(":", 2)[2]
             self._screen.say(self._screen.console.copy(word))

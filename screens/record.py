@@ -42,7 +42,7 @@ class RecordScreen(ConsoleScreen):
 
     def own_handlers(self) -> Mapping[str, Handler]:
         """Moving, the verbs on this record, jumps, copying its name."""
-        verbs = Verbs(self, lambda: [str(self.ref)], self.read_again)
+        self.verbs = verbs = Verbs(self, lambda: [str(self.ref)], self.read_again)
         own: dict[str, Handler] = {
             "list.jump": lambda: jump_from(self, self.ref, self.record), "global.refresh": self.read_again,
             "list.copy": lambda: self.say(self.console.copy(self.label())),

@@ -17,6 +17,7 @@ from widgets.columns import Column, Row
 
 if TYPE_CHECKING:
     from backends.contract import Page
+    from console.presence import Presence
 
 
 class Source:
@@ -37,6 +38,8 @@ class Source:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.view = self.first_view
+        self.presence: Presence | None = None
+        """Who is at which ticket now."""
         self.note = ""
         self.typed = ""
         """The filter line as it was typed."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backends.contract import now
-from backends.tickets.model import OPEN_PHASES, Event, Ticket, TicketRow
-from console.ages import age, due, stamp
+from backends.tickets.model import OPEN_PHASES, Event, Phase, Ticket, TicketRow
+from console.ages import age, left, local, stamp
 from widgets.toned import Line
-from widgets.wrap import fields, heading, prose
+from widgets.wrap import fields, heading, prose, wrap
 
 _DEEDS = {
     "created": "opened it", "replied": "replied", "noted": "noted", "call_logged": "logged a call", "taken": "took it",
@@ -24,11 +24,14 @@ _DEEDS = {
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What stands around a ticket: the requester's other open ones, solved ones that sound alike, colleagues who look at it now."""
+    """What stands around a ticket: the requester's other open ones, solved ones that sound alike, who is here now, and what was begun."""
 
     theirs: tuple[TicketRow, ...] = ()
     alike: tuple[TicketRow, ...] = ()
-    watching: tuple[str, ...] = ()
+    watching: str = ""
+    """Who is here too, in words ("ana writes a reply, bob looks at it")."""
+    drafts: tuple[str, ...] = ()
+    """Verbs that were begun here and not sent."""
 
 
 def ticket_lines(ticket: Ticket, events: Sequence[Event], links: Sequence[str], timezone: str, width: int, around: Around | None = None) -> list[Line]:
@@ -36,7 +39,9 @@ def ticket_lines(ticket: Ticket, events: Sequence[Event], links: Sequence[str], 
     around = around or Around()
     out: list[Line] = [((f" {ticket.row.number}  ", "accent"), (ticket.row.subject, "title")), ()]
     if around.watching:
-        out[-1] = ((f" {', '.join(around.watching)} has it open too: a conflict is shown, nothing is lost", "warn"),)
+        out[-1] = ((f" {around.watching}: a conflict is shown, nothing is lost", "warn"),)
+    if around.drafts:
+        out.append(((f" begun and not sent: {', '.join(around.drafts)}", "accent"), ("   the same key goes on, :drafts shows all", "dim")))
     out += fields(_facts(ticket, timezone), width)
     out += _promises(ticket, width)
     out += _work(ticket, timezone, width)
@@ -55,15 +60,16 @@ def ticket_lines(ticket: Ticket, events: Sequence[Event], links: Sequence[str], 
 
 def _facts(ticket: Ticket, timezone: str) -> list[tuple[str, str, str]]:
     row, moment = ticket.row, now()
-    left = due(row.due_at, moment) if row.phase in OPEN_PHASES else ""
+    remains = left(row.left, row.due_at, moment) if row.phase in OPEN_PHASES else ""
+    late = row.due_at is not None and row.due_at < moment
     person = ticket.requester
     return [
         ("Status", f"{row.status}{_waiting(ticket, timezone)}", ""),
         ("Priority", f"P{row.priority} (impact {ticket.impact}, urgency {ticket.urgency})", "bad" if row.priority == 1 else ""),
         (
             "Due",
-            f"{stamp(row.due_at, timezone)} ({'overdue ' + left[1:] if left.startswith('-') else left})" if left else "",
-            "bad" if left.startswith("-") else "",
+            f"{stamp(row.due_at, timezone)} ({f'overdue {remains}'.replace('overdue -', 'overdue ') if late else f'{remains} left'})" if remains else "",
+            "bad" if late else "",
         ),
         ("Assignee", row.assignee or "nobody", "" if row.assignee else "warn"),
         ("Queue", row.queue, ""),
@@ -74,6 +80,7 @@ def _facts(ticket: Ticket, timezone: str) -> list[tuple[str, str, str]]:
         ("Where", "  ".join(part for part in (person.location, person.department) if part), ""),
         ("Watchers", ", ".join(watcher.label() for watcher in ticket.watchers), ""),
         ("Followed by", ", ".join(ticket.followers), ""),
+        ("Mentioned", ", ".join(ticket.mentioned), "warn"),
         ("By hand", ticket.priority_reason, ""),
         ("Opened", f"{stamp(row.created_at, timezone)} ({age(row.created_at, moment)}) by {ticket.origin}", ""),
         ("Answered", stamp(ticket.first_response_at, timezone) or "not yet", "" if ticket.first_response_at else "warn"),
@@ -96,8 +103,12 @@ def _promises(ticket: Ticket, width: int) -> list[Line]:
     if not ticket.sla:
         return []
     out = heading("Promises", width)
+    moment = now()
     for target in ticket.sla:
-        out.append(((f" {target.what:13}", ""), (f"{target.state:9}", _SLA_TONE.get(target.state, "")), (target.text, "dim")))
+        near = target.state == "running" and target.warn_at is not None and target.warn_at <= moment
+        first, *rest = wrap(target.text, max(20, width - 24))
+        out.append(((f" {target.what:13}", ""), (f"{'soon' if near else target.state:9}", "warn" if near else _SLA_TONE.get(target.state, "")), (first, "dim")))
+        out += [((" " * 23 + line, "dim"),) for line in rest]
     return out
 
 
@@ -107,15 +118,18 @@ def _work(ticket: Ticket, timezone: str, width: int) -> list[Line]:
     if ticket.referrals:
         out += heading("Vendors", width)
         for one in ticket.referrals:
-            days = f"  promised {stamp(one.promised_for, timezone)[:10]}" if one.promised_for else ""
+            days = f"  since {stamp(one.referred_at, timezone)[:10]}" if one.referred_at else ""
+            days += f"  promised {stamp(one.promised_for, timezone)[:10]}" if one.promised_for else ""
             days += f"  follow up {stamp(one.follow_up_on, timezone)[:10]}" if one.follow_up_on else ""
-            out.append(((f" {one.vendor}", "accent" if one.open else "dim"), (f"  {one.reference}  {one.contact}{days}", "dim"), ("" if one.open else "  returned", "ok")))
+            out.append(((f" {one.vendor}", "accent" if one.open else "dim"), (f"  {one.reference}  {one.contact}{days}", "dim"), ("" if one.open else f"  returned {stamp(one.returned_at, timezone)[:10]}".rstrip(), "ok")))
     if ticket.links:
-        out += heading("Tickets", width)
+        children = [link for link in ticket.links if link.kind == "child"]
+        ended = sum(link.phase in (Phase.RESOLVED, Phase.CLOSED) for link in children)
+        out += heading("Tickets", width, f"{ended} of {len(children)} children are done" if children else "")
         out += [((f" {link.kind.replace('_', ' '):14}", "dim"), (f"{link.number or link.to} ", "accent"), (link.subject, ""), (f"  ({link.status})" if link.status else "", "dim")) for link in ticket.links]
     if ticket.approvals:
         out += heading("Authority", width)
-        out += [((f" {one.decision or 'open':9}", {"approved": "ok", "refused": "bad"}.get(one.decision, "warn")), (one.what, ""), (f"  asked of {one.by}  {one.document}", "dim")) for one in ticket.approvals]
+        out += [((f" {one.decision or 'open':9}", {"approved": "ok", "refused": "bad"}.get(one.decision, "warn")), (one.what, ""), (f"  asked of {one.by} {stamp(one.asked_at, timezone)[:10]}  {stamp(one.at, timezone)[:10]}  {one.document}".rstrip(), "dim")) for one in ticket.approvals]
     if ticket.checklist:
         out += heading("Checklist", width, f"{sum(done for _, done in ticket.checklist)} of {len(ticket.checklist)}")
         out += [((f" {'[x]' if done else '[ ]'} ", "ok" if done else ""), (text, "dim" if done else "")) for text, done in ticket.checklist]
@@ -141,14 +155,15 @@ def _event(event: Event, timezone: str, width: int) -> list[Line]:
         (),
         ((f" {event.seq:>2} {stamp(event.at, timezone)} ", "dim"), (f" {word} ", tone), (f" {event.actor}", "title"), (f" {deed}{spent}", "dim")),
     ]
-    out += [_difference(change.field, change.old, change.new) for change in event.changes if change.field not in _SHOWN_ABOVE]
+    out += [_difference(change.field, change.old, change.new, timezone) for change in event.changes if change.field not in _SHOWN_ABOVE]
     if event.body:
         out += prose(event.body, width - 2, "", "   ┃ " if event.public else "   │ ")
     return out
 
 
-def _difference(field: str, old: object, new: object) -> Line:
+def _difference(field: str, old: object, new: object, timezone: str) -> Line:
     def word(value: object) -> str:
-        return "nothing" if value in (None, "", [], ()) else str(value)
+        text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        return "nothing" if value in (None, "", [], ()) else local(text, timezone)
 
     return ((f"   {field.replace('_', ' ')}: ", "dim"), (word(old), "dim"), (" → ", "dim"), (word(new), ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from console.ages import age, due
+from console.ages import age, left
 from screens.sources import Source
 from widgets.columns import Column, Row
 
@@ -53,14 +53,15 @@ class TicketSource(Source):
         ticket: TicketRow = item
         moment = now()
         late = ticket.due_at is not None and ticket.due_at < moment and ticket.phase in OPEN_PHASES
-        left = due(ticket.due_at, moment) if ticket.phase in OPEN_PHASES else ""
+        remains = "late" if late and ticket.left == 0 else left(ticket.left, ticket.due_at, moment) if ticket.phase in OPEN_PHASES else ""
         urgent = PRIORITY_TONE.get(ticket.priority, "")
+        here = self.presence is not None and ticket.number in self.presence.at
         cells = (
-            ticket.number, f"P{ticket.priority}", left, ticket.subject, ticket.status, ticket.requester, ticket.assignee or "-",
+            ticket.number + ("*" if here else ""), f"P{ticket.priority}", remains, ticket.subject, ticket.status, ticket.requester, ticket.assignee or "-",
             ticket.queue, age(ticket.updated_at, moment), ticket.location, age(ticket.created_at, moment), ticket.backend,
         )  # fmt: skip
         tones = (
-            "accent", urgent, "bad" if late else "dim", "", PHASE_TONE.get(ticket.phase, ""), "dim", "" if ticket.assignee else "warn",
+            "warn" if here else "accent", urgent, "bad" if late else "dim", "", PHASE_TONE.get(ticket.phase, ""), "dim", "" if ticket.assignee else "warn",
             "dim", "dim", "dim", "dim", "dim",
         )  # fmt: skip
         return Row(f"tickets:{ticket.backend}:{ticket.id}", cells, tones)

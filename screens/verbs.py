@@ -5,16 +5,20 @@ No verb here touches a backend: `console.perform` plans, the bottom line confirm
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from backends.contract import Change, Plan, Ref
-from backends.errors import BackendError
-from console.perform import Confirmation, Performed, perform
-from screens.plan_lines import plan_lines
+from backends.errors import Conflict
+from console.batch import Batch, Deed
+from console.perform import Performed, perform
+from screens.confirming import confirm_on
+from screens.settle import settle
+from screens.ticket_intake import TicketIntake
 from screens.ticket_verbs import TicketVerbs
-from widgets.toned import Line
+from screens.ticket_words import TicketWords
 
 if TYPE_CHECKING:
     from screens.base import ConsoleScreen, Handler
@@ -28,17 +32,22 @@ class Verbs:
     def __init__(self, screen: ConsoleScreen, targets: Callable[[], list[str]], after: Callable[[], None]) -> None:
         self._screen = screen
         self.targets = targets
-        self._after = after
+        self.after = after
+        self._shown: Plan | None = None
+        self.last: Performed | None = None
+        """What was done last through this one."""
+        self.batch: Batch | None = None
+        """What was done together last through this one."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """Action id -> handler."""
         return {
-            **TicketVerbs(self._screen, self).handlers(),
+            **TicketVerbs(self._screen, self).handlers(), **TicketWords(self._screen, self).handlers(), **TicketIntake(self._screen, self).handlers(),
             "devices.check": lambda: self.plain("check"), "devices.ack": self.acknowledge, "devices.unack": lambda: self.plain("unack"),
-            "devices.downtime": self.downtime, "devices.ticket": self.ticket_about, "accounts.ticket": self.ticket_about,
+            "devices.downtime": self.downtime,
             "accounts.unlock": lambda: self.plain("unlock"), "accounts.enable": lambda: self.plain("enable"),
             "accounts.disable": lambda: self.plain("disable"), "accounts.add-member": lambda: self._membership("add-member"),
-            "accounts.remove-member": lambda: self._membership("remove-member"), "accounts.expiry": self.expiry,
+            "accounts.remove-member": lambda: self._membership("remove-member"), "accounts.expiry": self.expiry, "list.undo": self.undo,
         }  # fmt: skip
 
     # -- the one way ------------------------------------------------------------------------------------
@@ -51,65 +60,79 @@ class Verbs:
             return False
         changes = [Change(ref.domain, ref.backend, verb, ref.id, values=dict(values or {})) for ref in refs]
         if len(changes) > 1:
-            return await self._bulk(verb, changes)
+            return await self.together(verb.replace("-", " "), [Deed(self.number(target), change) for target, change in zip(map(str, refs), changes, strict=True)])
         return await self.one(changes[0])
 
-    async def _bulk(self, verb: str, changes: list[Change]) -> bool:
-        """All of them planned and shown at once, one yes, then a result for each."""
-        plans: list[Plan] = []
-        refused: list[str] = []
-        for change in changes:
-            try:
-                plans.append((await perform(self._screen.desk, change, confirm=self._confirm, dry_run=True)).plan)
-            except BackendError as error:
-                refused.append(f"{change.target[:12]}: {error.text}")
-        lines: list[Line] = [((f" {verb} {len(plans)} of {len(changes)} marked", "title"),)]
-        lines += [((f"   {plan.summary}", ""), ("  " + plan.public if plan.public else "", "public")) for plan in plans]
-        lines += [((f"   not possible: {text}", "warn"),) for text in refused]
-        word = str(len(plans)) if any(plan.danger >= 2 for plan in plans) else ""
-        if not plans or not await self._screen.bottom.confirm(lines, word):
-            self._screen.say("Left; nothing was done." if plans else f"Not possible: {'; '.join(refused)}", "dim" if plans else "warn")
+    async def together(self, title: str, deeds: Sequence[Deed], brief: bool = False) -> bool:
+        """All of them shown on a screen of their own, one yes, then a result for each. True when all were done.
+
+        `brief`: that screen goes by itself when all was done.
+        """
+        from screens.results import ResultScreen
+
+        ended: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
+        screen = ResultScreen(Batch(self._screen.desk, title, deeds), lambda batch: None if ended.done() else ended.set_result(batch), brief)
+        self._screen.app.push_screen(screen)
+        batch = self.batch = await ended
+        if not batch.begun:
+            self._screen.say("Left; nothing was done.", "dim")
             return False
-        failed = list(refused)
-        for plan in plans:
-            await self._bulk_one(plan, word, failed)
-        self._after()
-        done = len(changes) - len(failed)
-        self._screen.say(f"{done} done" + (f", {len(failed)} not: {'; '.join(failed)}" if failed else ""), "warn" if failed else "ok")
-        return not failed
+        self.keep_undo([deed.plan for deed in batch.deeds if deed.plan is not None and deed.word == "done"])
+        self.after()
+        self._screen.say(batch.sentence(), "ok" if batch.exit_code() == 0 else "warn")
+        return batch.exit_code() == 0
 
-    async def _bulk_one(self, plan: Plan, reason: str, failed: list[str]) -> None:
-        async def yes(fresh: Plan) -> Confirmation | None:
-            return Confirmation(fresh.confirm_word, "marked together" if reason else "")
-
-        name = (plan.change.label or plan.change.target).split(" ")[0]
-        try:
-            performed = await perform(self._screen.desk, replace(plan.change, values=self._asked(plan)), confirm=yes)
-        except BackendError as error:
-            failed.append(f"{name}: {error.text}")
-            return
-        if performed.outcome is None or performed.outcome.word != "done":
-            failed.append(f"{name}: {performed.outcome.word if performed.outcome else 'left'}")
-
-    @staticmethod
-    def _asked(plan: Plan) -> dict[str, Any]:
-        """What was wanted, without what the planning added."""
-        return {name: value for name, value in plan.change.values.items() if name not in ("event", "was", "other", "new")}
+    def number(self, target: str) -> str:
+        """What people call a record of the list, without asking its system: its first cell, else its id."""
+        for pane in self._screen.console.desk_screen().panes:
+            for _, row in pane.grid.window.rows():
+                if row.key == target:
+                    return row.cells[0].rstrip("*") if pane.source.domain == "tickets" else row.cells[1]
+        return target.split(":", 2)[2][:12]
 
     async def one(self, change: Change) -> bool:
-        """Plan, confirm, do, read back, say."""
-        performed = await perform(self._screen.desk, change, confirm=self._confirm)
-        self._say(performed)
-        self._after()
-        return performed.outcome is not None and performed.outcome.word == "done"
+        """Plan, confirm, do, read back, say. A conflict is shown field by field, and what is kept of mine is planned anew."""
+        wanted: Change | None = change
+        while wanted is not None:
+            self._shown = None
+            try:
+                performed = await perform(self._screen.desk, wanted, confirm=confirm_on(self._screen, self._ask))
+            except Conflict as error:
+                wanted = await settle(self._screen, wanted, error, self._shown)
+                self.after()
+                continue
+            return self._did(performed)
+        return False
 
-    async def _confirm(self, plan: Plan) -> Confirmation | None:
-        word = plan.confirm_word if plan.danger >= 2 else ""
-        if not await self._screen.bottom.confirm(plan_lines(plan), word):
-            return None
-        needs_reason = plan.danger >= 2 and not plan.change.values.get("reason")
-        reason = await self._screen.bottom.ask("Why? (goes into the record)") if needs_reason else ""
-        return None if reason is None else Confirmation(typed=word, reason=reason)
+    def _did(self, performed: Performed) -> bool:
+        done = performed.outcome is not None and performed.outcome.word == "done"
+        if done:
+            self.keep_undo([performed.plan])
+        self._say(performed)
+        self.after()
+        acted = getattr(self._screen, "acted", None)
+        if done and acted is not None:
+            acted(performed)
+        self.last = performed
+        return done
+
+    def keep_undo(self, plans: Sequence[Plan]) -> None:
+        """What can be taken back of what was just done."""
+        found = [replace(plan.inverse, label=plan.change.label) for plan in plans if plan.inverse is not None]
+        self._screen.console.undoable = found if len(found) == len(plans) else []
+
+    async def undo(self) -> None:
+        """Take back what was done last, where it can be; it is planned and shown as anything else."""
+        changes, self._screen.console.undoable = self._screen.console.undoable, []
+        if not changes:
+            self._screen.say("Nothing to take back: what was done last can't be, or nothing was done yet.", "dim")
+        elif len(changes) == 1:
+            await self.one(changes[0])
+        else:
+            await self.together("Take back", [Deed(change.label.split(" ")[0] or change.target[:12], change) for change in changes])
+
+    def _ask(self, plan: Plan) -> None:
+        self._shown = plan
 
     def _say(self, performed: Performed) -> None:
         if performed.outcome is None:
@@ -117,10 +140,27 @@ class Verbs:
             return
         outcome = performed.outcome
         differs = "; ".join(f"{field}: wanted {want}, is {found}" for field, (want, found) in outcome.differs.items())
-        text = " - ".join(part for part in (outcome.text, differs) if part)
+        taken_back = "Z takes it back" if self._screen.console.undoable and outcome.word == "done" else ""
+        text = " - ".join(part for part in (outcome.text, differs, performed.note, taken_back) if part)
         self._screen.say(
             f"{outcome.word.capitalize()}: {performed.plan.summary}" + (f" - {text}" if text else ""), _OUTCOME_TONE[outcome.word]
         )
+
+    async def by_name(self, name: str, rest: str) -> None:
+        """`assign`, `macro` and `template` of the command line, with what stands behind them."""
+        if name == "assign":
+            work = TicketVerbs(self._screen, self)
+            await (work.assign_to(rest) if rest else work.assign())
+            return
+        config = self._screen.desk.config
+        if name == "macro":
+            found = next((one for one in config.macros if one.name == rest), None)
+            words = TicketWords(self._screen, self)
+            await (words.run_macro(found) if found else words.choose_macro())
+            return
+        made = next((one for one in config.templates if one.name == rest), None)
+        intake = TicketIntake(self._screen, self)
+        await (intake.use(made) if made else intake.choose())
 
     async def plain(self, verb: str) -> None:
         """A verb that asks nothing."""
@@ -133,61 +173,6 @@ class Verbs:
             if opened.backend is not None and (ref is None or opened.name == ref.backend):
                 return opened.backend
         return None
-
-    # -- writing ----------------------------------------------------------------------------------------
-
-    def compose(self, verb: str, title: str, tone: str, values: Callable[[str], Awaitable[dict[str, Any]]] | None = None) -> None:
-        """A text on its own screen; `values` makes the change's values of it."""
-        from screens.compose import ComposeScreen
-
-        targets = self.targets()[:1]
-        if not targets:
-            return
-        label = self._label()
-
-        async def send(text: str) -> bool:
-            composing = Verbs(screen, lambda: targets, self._after)
-            done = await composing.change(verb, await values(text) if values else {"body": text}, targets=targets)
-            if done:
-                self._screen.say(f"Done: {verb} on {label}", "ok")
-            return done
-
-        screen = ComposeScreen(f"{title} {label}", tone, f"{verb}:{targets[0]}", send)
-        self._screen.app.push_screen(screen)
-
-    def _label(self) -> str:
-        label = getattr(self._screen, "label", None)
-        if callable(label):
-            return str(label())
-        return self.targets()[0].split(":", 2)[2]
-
-    async def ticket_about(self) -> None:
-        """A new ticket about the device or account under the cursor."""
-        await self.new_ticket(self.targets()[:1])
-
-    async def new_ticket(self, about: list[str]) -> None:
-        """A new ticket about these records: subject, requester, a line of text."""
-        bottom = self._screen.bottom
-        names = [opened.name for opened in self._screen.desk.backends("tickets") if opened.backend is not None]
-        if not names:
-            self._screen.say("No ticket system is open.", "warn")
-            return
-        subject = await bottom.ask("New ticket, subject:")
-        if not subject or not subject.strip():
-            return
-        who = await bottom.ask("Requester (login, name or address; empty: yourself):")
-        if who is None:
-            return
-        body = await bottom.ask("What happened? (one line; empty is fine)")
-        if body is None:
-            return
-        person = (
-            {"email": who.strip()}
-            if "@" in who
-            else {"login": who.strip() or self._screen.desk.actor.login, "name": who.strip() or self._screen.desk.actor.display}
-        )
-        values = {"subject": subject.strip(), "body": body.strip(), "requester": person, "refs": about}
-        await self.one(Change("tickets", names[0], "create", values=values))
 
     # -- devices and accounts ---------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class _Question:
 
 
 class BottomLine(Toned, can_focus=True):
-    """One line of message; while a question is open, as many lines as it needs (at most half the screen)."""
+    """One line of message; while a question is open, as many lines as it needs (at most half the screen, a choice a little more)."""
 
     DEFAULT_CSS = "BottomLine { dock: bottom; height: 1; layer: over; }"
 
@@ -50,6 +50,8 @@ class BottomLine(Toned, can_focus=True):
         self._waiting: list[_Question] = []
         self.opened: Callable[[], None] = lambda: None
         """Called when a question has been opened."""
+        self.unmatched: Callable[[str], None] = lambda name: None
+        """Hears keys that answer nothing while a question of keys is open: what stands above may scroll."""
 
     # -- messages ---------------------------------------------------------------------------------------
 
@@ -86,12 +88,21 @@ class BottomLine(Toned, can_focus=True):
         """A line of text, or None when it was left with esc. `live` hears every change."""
         return await self._put(_Question(list(above), label, LineEdit(text, history, complete), live=live))
 
-    async def choose(self, title: str, items: Sequence[tuple[str, str, str]]) -> str | None:
-        """One of the items (key, answer, words) by its key."""
-        above: list[Line] = [((" " + title, "title"),)]
-        above += [((f"  {key}", "key"), (f"  {words}", "")) for key, _, words in items]
+    def show_above(self, lines: Sequence[Line]) -> None:
+        """Other lines above the open question: what was found for what is typed."""
+        question = self._question
+        if question is None or question.fresh or list(lines) == question.above:
+            return
+        question.above = list(lines)
+        self.styles.height = 1 + len(self._above())
+        self.refresh()
+
+    async def choose(self, title: str, items: Sequence[tuple[str, str, str]], above: Sequence[Line] = ()) -> str | None:
+        """One of the items (key, answer, words) by its key, below the lines `above`."""
+        lines: list[Line] = [*above, ((" " + title, "title"),)]
+        lines += [((f"  {key}", "key"), (f"  {words}", "")) for key, _, words in items]
         keys = {key: answer for key, answer, _ in items}
-        return await self._put(_Question(above, "press a key, esc leaves it", keys=keys))
+        return await self._put(_Question(lines, "press a key, esc leaves it", keys=keys))
 
     async def confirm(self, above: Sequence[Line], word: str = "") -> bool:
         """Yes or no, the question in full above: Enter where no `word` is to be typed, else the word."""
@@ -125,7 +136,10 @@ class BottomLine(Toned, can_focus=True):
         question = self._question
         if question is None:
             return []
-        lines = question.above[: max(1, self.app.size.height // 2)]
+        most = self.app.size.height // 2 if question.edit else self.app.size.height - 4
+        lines = question.above[: max(1, most)]
+        if len(lines) < len(question.above):
+            lines[-1] = ((f"   and {len(question.above) - len(lines) + 1} lines more", "dim"),)
         if question.edit and question.edit.candidates:
             lines = [*lines, ((" " + "  ".join(question.edit.candidates)[:400], "dim"),)]
         return list(lines)
@@ -188,6 +202,8 @@ class BottomLine(Toned, can_focus=True):
             name = event.character if event.character and event.is_printable else event.key
             if name in question.keys:
                 self._finish(question.keys[name])
+            else:
+                self.unmatched(name)
         elif event.key == "enter":
             self._finish(question.edit.text)
         else:

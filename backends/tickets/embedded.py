@@ -153,7 +153,9 @@ class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs, MailVerbs):
         found = self._store.select(TICKETS, where, order, offset=offset, limit=limit, fields=records.ROW_FIELDS)
         whole = offset == 0 and len(found) < limit
         total = len(found) if whole else self._store.count(TICKETS, where)
-        return Page(tuple(records.row(self.name, record) for record in found), offset, total)
+        moment, promise = now(), self._house.promise
+        rows = (records.row(self.name, record) for record in found)
+        return Page(tuple(replace(row, left=promise.left(record.doc, row.due_at, moment)) for row, record in zip(rows, found, strict=True)), offset, total)
 
     async def position(self, asked: TicketQuery, id: str) -> int | None:
         """Where it stands in the list."""
@@ -175,27 +177,31 @@ class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs, MailVerbs):
     def _whole(self, record: Record) -> Ticket:
         ticket = records.ticket(self.name, record, self._house.statuses)
         links = tuple(self._link(link) for link in record.doc.get("links", ()))
-        return replace(ticket, links=links, sla=self._house.promise.targets(record.doc, now()))
+        moment, promise = now(), self._house.promise
+        row = replace(ticket.row, left=promise.left(record.doc, ticket.row.due_at, moment))
+        return replace(ticket, row=row, links=links, sla=promise.targets(record.doc, moment))
 
     def _link(self, link: Mapping[str, Any]) -> TicketLink:
         other = self._store.get(TICKETS, str(link["to"]))
         if other is None:
             return TicketLink(str(link["kind"]), str(link["to"]))
-        return TicketLink(str(link["kind"]), other.id, spoken(int(other.doc["number"])), clean(other.doc["subject"]), clean(other.doc["status"]))
+        return TicketLink(str(link["kind"]), other.id, spoken(int(other.doc["number"])), clean(other.doc["subject"]), clean(other.doc["status"]), str(other.doc["phase"]))
 
     async def people(self, text: str, limit: int = 20) -> Sequence[Person]:
         """Who asked before, the newest first."""
         return await in_thread(DEADLINE, self._people, text, limit)
 
     def _people(self, text: str, limit: int) -> Sequence[Person]:
-        words = text.lower().split()
+        number = "".join(letter for letter in text if letter.isdigit())
+        words = [number] if len(number) >= 4 and not any(letter.isalpha() for letter in text) else text.lower().split()
         if not words:
             return ()
-        where = All(tuple(Test("search", "has", word) for word in words))
+        where = Test("email", "has", words[0]) if "@" in words[0] else All(tuple(Test("search", "has", word) for word in words))
         found: dict[str, Person] = {}
         for record in self._store.select(TICKETS, where, query.order(TicketQuery()), limit=300):
             person = records.person(record.doc)
-            if all(word in f"{person.name} {person.login} {person.email} {person.phone}".lower() for word in words):
+            digits = "".join(letter for letter in person.phone if letter.isdigit())
+            if all(word in f"{person.name} {person.login} {person.email} {person.phone} {digits}".lower() for word in words):
                 found.setdefault(person.login or person.email or person.name, person)
             if len(found) >= limit:
                 break

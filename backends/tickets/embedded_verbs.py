@@ -6,16 +6,18 @@ Never imports an adapter.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from backends.contract import Actor, Change, Plan
 from backends.errors import Invalid
 from backends.store.contract import All, Record, Test
 from backends.threads import in_thread
-from backends.tickets import planning, plans_ties, plans_work
+from backends.tickets import planning, plans_ties, plans_words, plans_work
 from backends.tickets.appending import EVENTS, TICKETS, timeline
 from backends.tickets.events import event_id
-from backends.tickets.model import OPEN_PHASES
+from backends.tickets.model import OPEN_PHASES, Vocabulary
 from backends.tickets.planning import House
 
 DEADLINE = 20.0
@@ -30,6 +32,10 @@ class EmbeddedVerbs:
 
     def _record(self, id: str) -> Record:
         raise TypeError("the adapter reads tickets")
+
+    async def vocabulary(self) -> Vocabulary:
+        """The site's words."""
+        raise TypeError("the adapter knows its words")
 
     async def _planned(self, how: Callable[[Change, Record, Actor, House], Plan], change: Change, actor: Actor) -> Plan:
         record = await in_thread(DEADLINE, self._record, change.target)
@@ -72,16 +78,33 @@ class EmbeddedVerbs:
         return await self._planned(planning.plan_assign, change, actor)
 
     async def plan_status(self, change: Change, actor: Actor) -> Plan:
-        """Move it along."""
-        return await self._planned(planning.plan_status, change, actor)
+        """Move it along; what that means for its family is said."""
+        return await self._with_family(await self._planned(planning.plan_status, change, actor))
 
     async def plan_reply(self, change: Change, actor: Actor) -> Plan:
-        """Public."""
-        return await self._planned(planning.plan_reply, change, actor)
+        """Public; with a status it is said what that means for its family."""
+        return await self._with_family(await self._planned(planning.plan_reply, await self._with_files(change), actor))
 
     async def plan_note(self, change: Change, actor: Actor) -> Plan:
-        """Internal."""
-        return await self._planned(planning.plan_note, change, actor)
+        """Internal; colleagues named with @ are told."""
+        known = (await self.vocabulary()).agents
+        return await self._planned(partial(planning.plan_note, known=known), await self._with_files(change), actor)
+
+    async def _with_files(self, change: Change) -> Change:
+        """The change with its files looked at: size and hash are part of the plan."""
+        paths = [str(item["path"] if isinstance(item, Mapping) else item) for item in change.values.get("files") or ()]
+        if not paths:
+            return change
+        files = [await in_thread(DEADLINE, plans_work.look_at, path) for path in paths]
+        return replace(change, values={**change.values, "files": files})
+
+    async def _with_family(self, plan: Plan) -> Plan:
+        phase = str(plan.change.values["event"]["set"].get("phase") or "")
+        return plans_words.with_effects(plan, await in_thread(DEADLINE, self._family, plan.change.target, phase))
+
+    def _family(self, ident: str, phase: str) -> tuple[str, ...]:
+        found = [(str(link["kind"]), self._store.get(TICKETS, str(link["to"]))) for link in self._record(ident).doc.get("links", ())]
+        return plans_words.family([(kind, other.doc) for kind, other in found if other is not None], phase)
 
     async def plan_edit(self, change: Change, actor: Actor) -> Plan:
         """Plain fields."""

@@ -54,12 +54,21 @@ def fold(ticket: Mapping[str, Any] | None, event: Mapping[str, Any], promise: Pr
     after["updated_at"] = at
     if event.get("minutes"):
         after["time_spent"] = after.get("time_spent", 0) + event["minutes"]
+    _mentions(after, event)
     if _is_word(event, after):
         after.setdefault("first_response_at", at)
         after["last_public_at"] = at
     _turns(after, at)
     _derive(after, promise)
     return {key: value for key, value in after.items() if key in KEPT or value not in (None, "", [], {}, 0)}
+
+
+def _mentions(after: Json, event: Mapping[str, Any]) -> None:
+    """Who is named in a note follows the ticket, and stands as mentioned until they do something on it themselves."""
+    told = list(event.get("mentions") or ())
+    if told:
+        after["followers"] = list(dict.fromkeys([*after.get("followers", ()), *told]))
+    after["mentioned"] = [name for name in dict.fromkeys([*after.get("mentioned", ()), *told]) if name != event.get("actor") and name in after.get("followers", ())]
 
 
 def fold_all(events: Iterable[Mapping[str, Any]], promise: Promise = USUAL) -> Json:
@@ -102,7 +111,8 @@ def _stops(after: Json, before: Mapping[str, Any], at: str) -> None:
 
 
 def _derive(ticket: Json, promise: Promise) -> None:
-    ticket["search"] = f"t-{ticket['number']} {ticket['subject']} {ticket.get('requester', '')} {ticket.get('login', '')}".lower()
+    digits = "".join(letter for letter in str(ticket.get("phone", "")) if letter.isdigit())
+    ticket["search"] = f"t-{ticket['number']} {ticket['subject']} {ticket.get('requester', '')} {ticket.get('login', '')} {digits}".strip().lower()
     due = promise.due(ticket)
     ticket["due_at"] = iso(due) if due is not None else None
 

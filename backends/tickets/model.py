@@ -61,6 +61,8 @@ class TicketRow:
     updated_at: datetime | None = None
     due_at: datetime | None = None
     """When the running target (first response or resolution) is due; None where there is none or it was met."""
+    left: int | None = None
+    """Open seconds of its calendar until then, negative when it is late; None where the system can't say."""
     version: str = ""
 
 
@@ -107,6 +109,8 @@ class TicketLink:
     number: str = ""
     subject: str = ""
     status: str = ""
+    phase: str = ""
+    """The other ticket's phase, "" where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +215,8 @@ class Ticket:
     """"device:check" of the alert it came from: later alerts are added to it while it is open."""
     followers: tuple[str, ...] = ()
     """Logins of colleagues who watch it."""
+    mentioned: tuple[str, ...] = ()
+    """Logins of colleagues who were named in a note and have not done anything on it since."""
     sla: tuple[SlaTarget, ...] = ()
     pending_since: datetime | None = None
     url: str = ""
@@ -222,7 +228,7 @@ SortKey = Literal["number", "subject", "status", "priority", "queue", "requester
 
 TermField = Literal[
     "text", "subject", "queue", "status", "phase", "owner", "team", "requester", "location", "priority", "kind", "category", "tag", "number",
-    "ref", "vendor", "origin", "created", "updated", "due", "pending", "field",
+    "ref", "vendor", "origin", "created", "updated", "due", "pending", "field", "mentioned", "follower",
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ A plan's `expected` holds the fields that must read so afterwards; `event` in it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from backends.text import clean
 from backends.tickets.events import HIDDEN
 from backends.tickets.model import Phase
 from backends.tickets.numbers import spoken
+from backends.tickets.plans_words import attached, copied, mentioned, status_back
 from backends.tickets.promise import Promise
 from backends.tickets.workflow import Statuses, priority_of
 
@@ -149,7 +150,7 @@ def plan_status(change: Change, record: Record, actor: Actor, house: House) -> P
         values["resolution"] = reason
     type_ = "reopened" if phase is Phase.RESOLVED and after is Phase.ACTIVE else "closed" if after is Phase.CLOSED else "status_changed"
     effects = ("the clock of its target stands still",) if after is Phase.PAUSED else ()
-    return made(change, record, f"{wanted}:", deed(type_, values, body=reason), side_effects=effects)
+    return made(change, record, f"{wanted}:", deed(type_, values, body=reason), side_effects=effects, inverse=status_back(change, record.doc, after))
 
 
 def _moment(text: Any) -> str | None:
@@ -182,29 +183,31 @@ def minutes_of(change: Change) -> int:
     return minutes
 
 
-def plan_note(change: Change, record: Record, actor: Actor, house: House) -> Plan:
-    """Internal: it can never leave the house."""
+def plan_note(change: Change, record: Record, actor: Actor, house: House, known: Sequence[str] = ()) -> Plan:
+    """Internal: it can never leave the house. Colleagues named with @ are told; `known` are those there are."""
     body = body_of(change)
-    steps = (Step("internal note", "", body),)
-    return made(change, record, "Note on", deed("noted", {}, body=body, minutes=minutes_of(change)), steps=steps, expected={"body": body})
+    told, effects = mentioned(body, known, actor.login)
+    values, files = attached(change, record)
+    event = deed("noted", values, body=body, minutes=minutes_of(change), **({"mentions": told} if told else {}))
+    return made(change, record, "Note on", event, steps=(Step("internal note", "", body), *files), expected={"body": body}, side_effects=effects)
 
 
 def plan_reply(change: Change, record: Record, actor: Actor, house: House) -> Plan:
     """Public. Names who will read it."""
     must_be_open(record)
     body = body_of(change)
-    readers = [
-        str(record.doc.get("email") or record.doc.get("requester") or record.doc.get("login") or ""),
-        *record.doc.get("watchers", ()),
-    ]
-    readers = [clean(reader) for reader in readers if reader]
+    first = str(record.doc.get("email") or record.doc.get("requester") or record.doc.get("login") or "")
+    copies = copied(change, record)
+    readers = [clean(reader) for reader in (first, *record.doc.get("watchers", ()), *copies) if reader]
     values: dict[str, Any] = started(record, house)
     if change.values.get("status"):
         values = dict(plan_status(change, record, actor, house).change.values["event"]["set"])
-    event = deed("replied", values, body=body, minutes=minutes_of(change), public=True)
     moves = tuple(Step("status", record.doc["status"], str(values["status"])) for _ in (1,) if "status" in values)
+    files_field, files = attached(change, record)
+    values |= files_field | ({"watchers": [*record.doc.get("watchers", ()), *copies]} if copies else {})
+    event = deed("replied", values, body=body, minutes=minutes_of(change), public=True, **({"cc": copies} if copies else {}))
     return made(
-        change, record, "Reply to", event, steps=(Step("PUBLIC reply", "", body), *moves), expected={"body": body},
+        change, record, "Reply to", event, steps=(Step("PUBLIC reply", "", body), *files, *moves), expected={"body": body},
         public=f"PUBLIC: read by {', '.join(readers) or 'the requester, who has no address here'}",
     )  # fmt: skip
 
@@ -288,20 +291,23 @@ def plan_create(change: Change, actor: Actor, house: House) -> Plan:
     person = values.get("requester") or {}
     fields: dict[str, Any] = {
         "subject": subject(values.get("subject")), "body": str(values.get("body", ""))[:LONGEST_BODY],
-        "queue": _known("queue", values.get("queue") or house.queues[0], house.queues), "kind": str(values.get("kind") or "incident"),
+        "queue": _known("queue", values.get("queue") or house.queues[0], house.queues), "kind": _known("kind", values.get("kind") or "incident", KINDS),
         "status": house.statuses.first(Phase.NEW), "phase": Phase.NEW.value, "impact": impact, "urgency": urgency, "priority": priority,
         "assignee": clean(str(values.get("assignee") or ""))[:100], "origin": str(values.get("origin") or "console"),
         **{name: clean(str(values[name]))[:100] for name in ("team", "dedupe_key") if values.get(name)},
         **({"tags": [clean(str(tag))[:40] for tag in values["tags"]]} if values.get("tags") else {}),
         "requester": str(person.get("name") or person.get("login") or person.get("email") or actor.display or actor.login),
         **{name: str(person[name]) for name in ("login", "email", "phone", "location", "department") if person.get(name)},
+        **({"checklist": [[clean(str(item))[:200], False] for item in values["checklist"]]} if values.get("checklist") else {}),
+        **({"fields": {clean(str(key))[:40]: value for key, value in values["fields"].items()}} if values.get("fields") else {}),
         **_refs(values.get("refs") or ()),
     }  # fmt: skip
     if values.get("category"):
         fields["category"] = _known("category", values["category"], house.categories)
     event = deed("created", fields, body=fields["body"], minutes=minutes_of(change))
-    shown = ("subject", "queue", "requester", "priority")
-    steps = tuple(Step(name, "", _word(fields[name])) for name in shown) + tuple(Step("about", "", ref) for ref in fields.get("refs", ()))
+    shown = [name for name in ("subject", "queue", "category", "requester", "location", "priority", "assignee", "team", "tags") if fields.get(name)]
+    shown += ["checklist"] if fields.get("checklist") else []
+    steps = tuple(Step(name, "", _word([item[0] for item in fields[name]] if name == "checklist" else fields[name])) for name in shown) + tuple(Step("about", "", ref) for ref in fields.get("refs", ()))
     planned = Change(change.domain, change.backend, change.verb, "", f"new ticket {fields['subject']}", {**values, "event": event}, None)
     expected = {name: fields[name] for name in ("subject", "queue", "priority", "status", "requester")}
     return Plan(planned, f"New ticket {fields['subject']}", steps, expected=expected)

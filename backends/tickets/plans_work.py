@@ -1,4 +1,4 @@
-"""Plans of the work on our own tickets: steal, time, calls, vendors, watchers, approvals, checklists, files. Pure, as `planning`.
+"""Plans of the work on our own tickets: steal, time, calls, vendors, watchers, approvals, checklists, files. As `planning`, but for the clock.
 
 Never imports an adapter.
 """
@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from backends.contract import Actor, Change, Plan, Step
+from backends.contract import Actor, Change, Plan, Step, now
 from backends.errors import Invalid, NotAllowed, Refused
 from backends.store.contract import Record
 from backends.text import clean
@@ -67,7 +67,7 @@ def plan_refer(change: Change, record: Record, actor: Actor, house: House) -> Pl
     vendor = clean(str(values.get("vendor", "")).strip())[:100]
     if not vendor:
         raise Invalid(fields={"vendor": "to whom?"})
-    referral: dict[str, Any] = {"vendor": vendor, "by": actor.login}
+    referral: dict[str, Any] = {"vendor": vendor, "by": actor.login, "at": iso(now())}
     for name in ("contact", "reference"):
         if values.get(name):
             referral[name] = clean(str(values[name]).strip())[:200]
@@ -93,7 +93,7 @@ def plan_vendor_return(change: Change, record: Record, actor: Actor, house: Hous
     if not referrals or referrals[-1].get("returned"):
         raise Refused("it is with no vendor")
     body = body_of(change)
-    referrals[-1]["returned"] = True
+    referrals[-1]["returned"] = iso(now())
     set_: dict[str, Any] = {"referrals": referrals}
     if record.doc["phase"] == Phase.PAUSED:
         set_ |= {"status": _working(house), "phase": Phase.ACTIVE.value}
@@ -144,8 +144,9 @@ def plan_approve(change: Change, record: Record, actor: Actor, house: House) -> 
     what, by = str(change.values.get("what", "")).strip(), str(change.values.get("by", "")).strip()
     if not what or not by:
         raise Invalid(fields={"what" if not what else "by": "is missing"})
-    approvals = [*record.doc.get("approvals", ()), {"id": str(len(record.doc.get("approvals", ())) + 1), "what": clean(what)[:300], "by": clean(by)[:100]}]
-    return made(change, record, "Ask for authority on", deed("approval_asked", {"approvals": approvals}), steps=(Step("authority", "", f"{what}, from {by}"),))
+    approvals = [*record.doc.get("approvals", ()), {"id": str(len(record.doc.get("approvals", ())) + 1), "what": clean(what)[:300], "by": clean(by)[:100], "asked": iso(now())}]
+    return made(change, record, "Ask for authority on", deed("approval_asked", {"approvals": approvals}, **({"mentions": [by]} if by != actor.login else {})), steps=(Step("authority", "", f"{what}, from {by}"),),
+                side_effects=(f"{by} finds it in the view `mentioned`",) if by != actor.login else ())  # fmt: skip
 
 
 def plan_decide(change: Change, record: Record, actor: Actor, house: House) -> Plan:
@@ -160,7 +161,7 @@ def plan_decide(change: Change, record: Record, actor: Actor, house: House) -> P
         raise Invalid(fields={"decision": "approved or refused"})
     if actor.login != found["by"] and (actor.role != "admin" or not document):
         raise NotAllowed(f"{found['by']} was asked; an admin may note their decision with the document it stands on")
-    found |= {"decision": decision, **({"document": clean(document)[:300]} if document else {})}
+    found |= {"decision": decision, "at": iso(now()), **({"document": clean(document)[:300]} if document else {})}
     event = deed("approved" if decision == "approved" else "refused", {"approvals": approvals}, body=document)
     return made(change, record, f"{decision.capitalize()} on", event, steps=(Step(found["what"], "open", decision),))
 

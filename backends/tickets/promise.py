@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backends.errors import BadConfig
@@ -17,9 +17,10 @@ from backends.options import seconds
 from backends.tickets.calendar import Calendar, read_calendars
 from backends.tickets.clock import MATCHED, Clock, Mode, Span
 from backends.tickets.model import Phase, SlaTarget
-from backends.tickets.policies import Policy, read_policies, usual_policies
+from backends.tickets.policies import Policy, policy_of, read_policies, usual_policies
 from backends.tickets.sla import WORDS, Sla, Target, judge
 
+FAR = timedelta(days=30)
 _MODES: Mapping[str, Mode] = {Phase.PAUSED: "pause", Phase.RESOLVED: "stop", Phase.CLOSED: "stop"}
 
 
@@ -54,6 +55,14 @@ class Promise:
         found = self.sla(doc, datetime.fromisoformat(turns[-1][0] if turns else doc["created_at"]))
         target = found.next() if found is not None else None
         return target.due_at if target is not None else None
+
+    def left(self, doc: Mapping[str, Any], due: datetime | None, at: datetime) -> int | None:
+        """Open seconds of the ticket's calendar until it is due, negative when it is late; None far away, where nobody counts hours."""
+        policy = policy_of(self.policies, doc) if due is not None and abs(due - at) < FAR else None
+        if policy is None or due is None:
+            return None
+        calendar = self.calendars[policy.calendar]
+        return calendar.open_seconds(at, due) if due > at else -calendar.open_seconds(due, at)
 
     def targets(self, doc: Mapping[str, Any], at: datetime) -> tuple[SlaTarget, ...]:
         """The targets as the ticket's view shows them."""

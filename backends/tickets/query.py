@@ -62,8 +62,8 @@ def _value(name: str, field: str, op: str, value: str) -> Where:
         return requested_by(value)
     if name == "ref":
         return about(value)
-    if name == "tag":
-        return Test("tags", "member", value)
+    if name in ("tag", "mentioned", "follower"):
+        return Test({"tag": "tags", "mentioned": "mentioned", "follower": "followers"}[name], "member", value)
     if name in ("priority", "number"):
         digits = value.upper().removeprefix("T-").removeprefix("P")
         return Test(field, "eq", int(digits) if digits.isdigit() else -1)

@@ -14,7 +14,7 @@ from backends.tickets.workflow import Statuses
 
 ROW_FIELDS = (
     "number", "subject", "status", "phase", "priority", "queue", "requester", "login", "assignee", "team", "location", "created_at",
-    "updated_at", "due_at",
+    "updated_at", "due_at", "kind", "department",
 )  # fmt: skip
 
 
@@ -49,7 +49,8 @@ def ticket(backend: str, record: Record, statuses: Statuses) -> Ticket:
         reopened=int(doc.get("reopened", 0)), offered=statuses.offered(doc["status"], Phase(doc["phase"])), refs=tuple(doc.get("refs", ())),
         fields=dict(doc.get("fields", {})), priority_reason=clean(doc.get("priority_reason") or ""), estimate=int(doc.get("estimate", 0)),
         checklist=tuple((clean(text), bool(done)) for text, done in doc.get("checklist", ())), dedupe_key=clean(doc.get("dedupe_key", "")),
-        followers=tuple(clean(login) for login in doc.get("followers", ())), attachments=tuple(map(_attachment, doc.get("attachments", ()))),
+        followers=tuple(clean(login) for login in doc.get("followers", ())), mentioned=tuple(clean(login) for login in doc.get("mentioned", ())),
+        attachments=tuple(map(_attachment, doc.get("attachments", ()))),
         referrals=tuple(map(_referral, doc.get("referrals", ()))), approvals=tuple(map(_approval, doc.get("approvals", ()))),
     )  # fmt: skip
 
@@ -68,4 +69,7 @@ def _referral(doc: Mapping[str, Any]) -> Referral:
 
 
 def _approval(doc: Mapping[str, Any]) -> Approval:
-    return Approval(str(doc["id"]), clean(str(doc["what"])), clean(str(doc["by"])), decision=str(doc.get("decision", "")), document=clean(str(doc.get("document", ""))))
+    return Approval(
+        str(doc["id"]), clean(str(doc["what"])), clean(str(doc["by"])), moment(doc.get("asked")), str(doc.get("decision", "")), clean(str(doc.get("document", ""))),
+        moment(doc.get("at")),
+    )  # fmt: skip

@@ -9,11 +9,12 @@ from typing import Any
 
 from backends.contract import Change
 from backends.errors import Invalid
-from console.calls import call_values, likely, who_is
+from console.calls import as_typed, call_values, chosen_category, only_one, propose, read_call, who_is
 from console.cli.options import read_options, write_options
 from console.cli.output import Output
 from console.cli.writing import run_change
 from console.desk import Desk
+from console.spent import minutes_spent
 
 Values = Callable[[argparse.Namespace], dict[str, Any]]
 Arguments = tuple[tuple[str, dict[str, Any]], ...]
@@ -22,8 +23,11 @@ _TEXT = {"help": "the text, or - for standard input"}
 _RELATIONS = ("parent", "child", "blocks", "blocked_by", "relates", "duplicates", "duplicated_by")
 WORK: Mapping[str, tuple[str, Arguments, Values]] = {
     "steal": ("take it over from whoever has it", (), lambda args: {}),
-    "time": ("minutes spent", (("minutes", {"type": int}), ("--text", {"default": ""})), lambda args: {"minutes": args.minutes, "body": args.text}),
-    "log-call": ("a call with the requester", (("body", _TEXT), ("--minutes", {"type": int, "default": 5})), lambda args: {"body": text(args.body), "minutes": args.minutes}),
+    "time": ("time spent", (("time", {"help": "45, 1h15m, 1.5h"}), ("--text", {"default": ""})), lambda args: {"minutes": minutes_spent(args.time)[0], "body": args.text}),
+    "log-call": (
+        "a call with the requester", (("body", _TEXT), ("--minutes", {"default": "5", "metavar": "TIME"})),
+        lambda args: {"body": text(args.body), "minutes": minutes_spent(args.minutes)[0]},
+    ),
     "refer": (
         "give it to a vendor",
         (("vendor", {}), *((f"--{name}", {"default": ""}) for name in ("contact", "reference", "promised", "follow-up", "text"))),
@@ -64,15 +68,18 @@ def add_work(verbs: Any) -> None:
     """The parsers of these verbs."""
     for name, (words, arguments, values) in WORK.items():
         parser = write_options(verbs.add_parser(name, help=words))
-        parser.add_argument("number", metavar="NUMBER")
+        parser.add_argument("number", metavar="NUMBER", help="a ticket, or several: 1042,1043")
+        parser.add_argument("--backend", help="of this ticket system")
         for argument, options in arguments:
             parser.add_argument(argument, **options)
         parser.set_defaults(run=work, verb_name=name, values=values)
     parser = write_options(verbs.add_parser("call", help="a call or walk-in as a new ticket: call WHO WHAT"))
     parser.add_argument("who", help="login, name, address or telephone number")
     parser.add_argument("what", nargs="+")
-    parser.add_argument("--minutes", type=int, default=1)
-    parser.add_argument("--text", default="")
+    parser.add_argument("--minutes", default="1", metavar="TIME")
+    parser.add_argument("--text", default="", help="notes, or - for standard input")
+    parser.add_argument("--category", default="", help="instead of the one that is proposed")
+    parser.add_argument("--ref", action="append", default=[], help="what it is about, instead of what is proposed")
     parser.add_argument("--walk-in", action="store_true")
     parser.set_defaults(run=log_call)
     parser = read_options(verbs.add_parser("fetch", help="save an attachment here; nothing is overwritten"))
@@ -86,28 +93,30 @@ def add_work(verbs: Any) -> None:
 
 
 async def work(desk: Desk, args: argparse.Namespace, out: Output) -> int:
-    """One verb on one ticket."""
-    backend = await desk.backend("tickets")
-    row = (await backend.ticket(args.number)).row
-    args.ticket = None
+    """One verb on one ticket, or on several with a result line each."""
+    from console.cli.tickets import on_each
+
     values = {name: value for name, value in args.values(args).items() if value not in ("", None)}
-    return await run_change(desk, args, out, Change("tickets", backend.name, args.verb_name, row.id, f"{row.number} {row.subject}", values))
+    return await on_each(desk, args, out, await desk.backend("tickets", args.backend), args.verb_name, values)
 
 
 async def log_call(desk: Desk, args: argparse.Namespace, out: Output) -> int:
-    """A new ticket for whoever called. Invalid when the name fits several people."""
-    from backends.tickets.model import Person
-
+    """A new ticket for whoever called: place, device, category and queue as on the screen. Invalid when the name fits several people."""
     await desk.open()
     found = await who_is(desk, args.who)
-    exact = [person for person in found if person.login.casefold() == args.who.casefold()]
-    if len(exact or found) > 1:
-        raise Invalid(f"{args.who!r} could be {', '.join(f'{person.label()} ({person.login})' for person in found[:5])}", hint="Give the login.")
-    person = (exact or found or [Person(name=args.who, login=args.who)])[0]
+    person = only_one(found, args.who)
+    if person is None and found:
+        raise Invalid(f"{args.who!r} could be {', '.join(f'{one.label()} ({one.login})' for one in found[:5])}", hint="Give the login.")
+    person = person or as_typed(args.who)
     backend = await desk.backend("tickets")
-    subject = " ".join(args.what)
-    category = likely(subject, (await backend.vocabulary()).categories)
-    values = call_values(person, subject, category, args.minutes, args.text, "walk-in" if args.walk_in else "phone")
+    line = read_call("x " + " ".join(args.what))
+    categories = (await backend.vocabulary()).categories
+    around = await propose(desk, person, line.subject, categories)
+    if args.category or line.category:
+        around.category, around.queue = chosen_category(args.category or line.category, categories), ""
+    refs = args.ref or [ref for ref, _ in around.devices if len(around.devices) == 1]
+    origin = "walk-in" if args.walk_in else "phone"
+    values = call_values(person, line.subject, around.category, minutes_spent(args.minutes)[0], text(args.text), origin, around, refs, line.priority)
     args.ticket = None
     return await run_change(desk, args, out, Change("tickets", backend.name, "create", values=values))
 

@@ -7,8 +7,9 @@ import sys
 from typing import Any
 
 from backends.contract import Change, Plan
-from backends.errors import Refused
+from backends.errors import Conflict, Refused
 from console.cli.output import Output
+from console.conflicts import differences
 from console.desk import Desk
 from console.perform import Confirmation, Performed, check_ticket, perform
 
@@ -19,9 +20,14 @@ async def run_change(desk: Desk, args: argparse.Namespace, out: Output, change: 
     """Plan, show, confirm, do, read back; the exit code says how it ended."""
     ticket = await check_ticket(desk, args.ticket) if args.ticket else None
     asked = Asking(args, out)
-    performed = await perform(
-        desk, change, confirm=asked.confirm, ticket=ticket, reason=args.reason, approver=getattr(args, "approver", ""), dry_run=args.dry_run
-    )
+    try:
+        performed = await perform(
+            desk, change, confirm=asked.confirm, ticket=ticket, reason=args.reason, approver=getattr(args, "approver", ""), dry_run=args.dry_run
+        )
+    except Conflict as error:
+        for one in differences(error):
+            out.warn(f"  {one.field}: yours {one.mine}, theirs {one.theirs}")
+        raise
     if args.dry_run:
         show_plan(performed.plan, out)
     elif performed.outcome is None:

@@ -70,7 +70,7 @@ async def test_new_ticket_take_note_resolve(desk: Desk) -> None:
         await pilot.press("c")
         await until(pilot, lambda: "Internal note on" in shown(app))
         await pilot.press(*"seen", "escape")
-        await until(pilot, lambda: "send it" in shown(app))
+        await until(pilot, lambda: "keep it on the ticket" in shown(app))
         await pilot.press("s")
         await until(pilot, lambda: "enter does it" in shown(app))
         await pilot.press("enter")
@@ -86,16 +86,16 @@ async def test_what_is_typed_survives_a_kill(desk: Desk) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         from screens.compose import ComposeScreen
 
-        async def send(text: str) -> bool:
+        async def send(text: str, way: object) -> bool:
             return False
 
-        app.push_screen(ComposeScreen("Note", "internal", "note:x", send))
+        app.push_screen(ComposeScreen("Note", "internal", "note:x", send, ()))
         await until(pilot, lambda: isinstance(app.screen, ComposeScreen) and app.focused is not None and app.focused.id != "grid" and app.screen.query("ComposeArea:focus"))
         await pilot.press(*"half", "space", *"sente")
         await until(pilot, lambda: app.drafts.load("note:x") == "half sente")
     again = ConsoleApp(desk)
     async with again.run_test(size=(120, 40)) as pilot:
-        again.push_screen(ComposeScreen("Note", "internal", "note:x", send))
+        again.push_screen(ComposeScreen("Note", "internal", "note:x", send, ()))
         await until(pilot, lambda: "half sente" in (again.screen.query_one("ComposeArea").text if again.screen.query("ComposeArea") else ""))
 
 
