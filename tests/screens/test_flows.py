@@ -41,7 +41,7 @@ async def yes(plan: Any) -> Confirmation:
 async def until(pilot: Pilot[Any], true: Any, seconds: float = 10.0) -> None:
     end = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < end, "it did not come true"
+        assert time.monotonic() < end, "it did not come true:\n" + shown(pilot.app)
         await pilot.pause()
         await asyncio.sleep(0)
 
