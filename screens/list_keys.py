@@ -51,7 +51,7 @@ class ListKeys:
         """For tickets: fields, and the words their system knows if it says so at once."""
         if pane.source.domain != "tickets":
             return None
-        from console.ticket_query import completer
+        from console.query_completion import completer
 
         words = None
         for backend in pane.source.backends()[:1]:
