@@ -201,9 +201,9 @@ class _Reader:
 def spoken_query(query: TicketQuery, zone: str = "UTC") -> str:
     """The conditions of a query as one would type them: read again, onto nothing, they are the same query (moments by the second)."""
     parts: list[str] = []
-    for field, found in (("status", query.statuses), ("queue", query.queues), ("owner", query.assignees), ("prio", tuple(map(str, query.priorities)))):
+    for name, found in (("status", query.statuses), ("queue", query.queues), ("owner", query.assignees), ("prio", tuple(map(str, query.priorities)))):
         if found:
-            parts.append(f"{field}:{','.join(_value(word) for word in found)}")
+            parts.append(f"{name}:{','.join(_value(word) for word in found)}")
     parts += ["overdue"] if query.overdue else []
     parts += [f"{name}:{_value(word)}" for name, word in (("from", query.requester), ("ref", query.ref)) if word]
     parts += [_spoken(term, zone) for term in query.terms]

@@ -12,7 +12,8 @@ from backends.tickets.model import Term, TicketQuery
 
 INDEXES = (
     "number", "phase,updated_at", "queue,updated_at", "assignee,updated_at", "status", "priority", "updated_at", "created_at", "due_at",
-    "login", "ref_first", "ref_second", "ref_more", "dedupe_key", "pending_until", "team",
+    "login", "ref_first", "ref_second", "ref_more", "dedupe_key", "pending_until", "team", "requester", "subject", "category", "kind,updated_at", "location", "origin,updated_at",
+    "email", "pending_reason", "tags,updated_at", "fields", "updated_at,search",
 )  # fmt: skip
 """What lists filter and sort by: declared to the store, so that a page of 100,000 tickets reads only itself."""
 
