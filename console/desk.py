@@ -89,6 +89,13 @@ class Desk:
         return Links(self.store)
 
     @cached_property
+    def personal(self) -> Any:
+        """What the acting person keeps: views, and how lists were left."""
+        from console.personal import Personal
+
+        return Personal(self.store, self.actor.login)
+
+    @cached_property
     def live(self) -> Any:
         """Live state as the collector publishes it."""
         from console.live import Live

@@ -13,7 +13,7 @@ from backends.accounts.model import AccountState
 from backends.backups.model import Protection
 from backends.devices.model import State
 from console.query_words import WrongWord, unquoted, words
-from console.ticket_query import read_ticket_query
+from console.ticket_query import read_ticket_query, spoken_query
 
 Setter = Callable[[str, str], dict[str, Any]]
 
@@ -77,3 +77,19 @@ def read_query(domain: str, text: str, base: Any, me: str, zone: str = "UTC") ->
         plain.insert(0, base.text)
     changes["text"] = " ".join(part for part in plain if part)
     return dataclasses.replace(base, **{name: value for name, value in changes.items() if name in fields})
+
+
+def spoken(domain: str, query: Any, zone: str = "UTC") -> str:
+    """What a query asks for, as one would type it."""
+    if domain == "tickets":
+        return spoken_query(query, zone)
+    parts = [f"{name}:{','.join(map(str, value))}" for name, value in vars_of(query) if isinstance(value, tuple) and value]
+    parts += [name for name, value in vars_of(query) if value is True and name == "faults"]
+    text = getattr(query, "text", "")
+    return " ".join([*parts, *([("!" if getattr(query, "inverse", False) else "") + text] if text else [])])
+
+
+def vars_of(query: Any) -> list[tuple[str, Any]]:
+    """Names and values of a query's fields; states are called `state`, as they are typed."""
+    names = {"states": "state", "protections": "state", "kinds": "kind", "sites": "site"}
+    return [(names.get(field.name, field.name), getattr(query, field.name)) for field in dataclasses.fields(query)]

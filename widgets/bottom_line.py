@@ -16,7 +16,7 @@ from textual.geometry import Offset
 from textual.message import Message
 
 from widgets.line_edit import LineEdit
-from widgets.toned import Line, Toned
+from widgets.toned import Line, Toned, fit
 
 
 @dataclass
@@ -88,8 +88,15 @@ class BottomLine(Toned, can_focus=True):
 
     async def choose(self, title: str, items: Sequence[tuple[str, str, str]]) -> str | None:
         """One of the items (key, answer, words) by its key."""
+        room = max(1, self.app.size.height // 2 - 1)
+        columns = -(-len(items) // room)
+        rows = -(-len(items) // columns) if columns else 0
+        width = self.size.width // max(1, columns) - 5
         above: list[Line] = [((" " + title, "title"),)]
-        above += [((f"  {key}", "key"), (f"  {words}", "")) for key, _, words in items]
+        for row in range(rows):
+            line = [items[place] for place in range(row, len(items), rows)]
+            pieces = [((f"  {key}", "key"), (f"  {fit(words, width) if columns > 1 else words}", "")) for key, _, words in line]
+            above.append(tuple(piece for pair in pieces for piece in pair))
         keys = {key: answer for key, answer, _ in items}
         return await self._put(_Question(above, "press a key, esc leaves it", keys=keys))
 

@@ -205,15 +205,16 @@ class EmbeddedTickets(EmbeddedVerbs):
         kept = self._counted
         if kept is not None and kept[0] == seq and time.monotonic() - kept[1] < COUNT_KEPT:
             return kept[2]
-        open_ = self._store.select(TICKETS, Test("phase", "any", _OPEN), fields=("phase", "assignee", "due_at"))
-        moment = iso(now())
+        open_ = Test("phase", "any", _OPEN)
+        late = self._store.tally(TICKETS, All((open_, Test("due_at", "lt", iso(now())))), "queue")
         people: dict[str, int] = {}
-        for record in open_:
-            who = str(record.doc.get("assignee", ""))
-            people[who] = people.get(who, 0) + 1
+        queues: dict[str, tuple[int, int, int]] = {str(queue or ""): (0, 0, number) for (queue,), number in late.items()}
+        for (queue, phase, who), number in self._store.tally(TICKETS, open_, "queue", "phase", "assignee").items():
+            people[str(who or "")] = people.get(str(who or ""), 0) + number
+            opened, fresh, overdue = queues.get(str(queue or ""), (0, 0, 0))
+            queues[str(queue or "")] = (opened + number, fresh + (number if phase == Phase.NEW else 0), overdue)
         counted = QueueCount(
-            len(open_), sum(record.doc["phase"] == Phase.NEW for record in open_),
-            sum((record.doc.get("due_at") or "~") < moment for record in open_), people.pop("", 0), people,
+            sum(one[0] for one in queues.values()), sum(one[1] for one in queues.values()), sum(late.values()), people.pop("", 0), people, queues,
         )  # fmt: skip
         self._counted = (seq, time.monotonic(), counted)
         return counted
