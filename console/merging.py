@@ -300,3 +300,16 @@ def ordering(sort: str, descending: bool, value: Callable[[Any], Any] | None = N
 
     return key
 
+
+
+EMPTY_TICKETS = frozenset({"assignee", "queue", "status", "subject"})
+"""Sort keys of tickets whose empty text is a value: nobody has it, no queue."""
+
+
+def ticket_value(sort: str, item: Any) -> Any:
+    """What a ticket is sorted by, as the record store sorts: words letter by letter, numbers ("T-1042") as numbers."""
+    found = getattr(item, sort, None)
+    if sort == "number":
+        digits = str(found).rpartition("-")[2].lstrip("#")
+        return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 19 else found
+    return found

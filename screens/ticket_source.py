@@ -47,15 +47,15 @@ class TicketSource(Source):
 
     def value(self, sort: str, item: Any) -> Any:
         """As the store sorts: words letter by letter, numbers as numbers."""
-        found = getattr(item, sort, None)
-        if sort == "number":
-            digits = str(found).rpartition("-")[2].lstrip("#")
-            return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 19 else found
-        return found
+        from console.merging import ticket_value
+
+        return ticket_value(sort, item)
 
     def kept_empty(self) -> frozenset[str]:
         """Nobody has it, no queue: those stand first."""
-        return frozenset({"assignee", "queue", "status", "subject"})
+        from console.merging import EMPTY_TICKETS
+
+        return EMPTY_TICKETS
 
     def row(self, item: Any, several: bool) -> Row:
         """A ticket's line: overdue in words and colour, priority as P1 to P4."""
