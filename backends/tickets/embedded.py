@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -32,6 +33,7 @@ from backends.tickets.waking import wake
 from backends.tickets.workflow import Statuses
 
 DEADLINE = 10.0
+AT_ONCE = 200
 COUNT_KEPT = 20.0
 """Seconds a count is kept while nothing changes: "overdue" moves with the clock."""
 QUEUES = ("Service desk", "Network", "Systems", "Applications", "Web", "Facilities AV")
@@ -83,7 +85,7 @@ class EmbeddedTickets(EmbeddedVerbs):
         await in_thread(60.0, self._declare)
 
     def _declare(self) -> None:
-        self._store.index(TICKETS, *query.INDEXES, "updated_at,search")
+        self._store.index(TICKETS, *query.INDEXES)
         self._store.index(EVENTS, "ticket,seq", "op_id")
         self._promised()
 
@@ -93,7 +95,7 @@ class EmbeddedTickets(EmbeddedVerbs):
         known = self._store.get(SETTINGS, f"promise-{self.name}")
         if known is not None and known.doc.get("is") == print_:
             return
-        for record in self._store.select(TICKETS, Test("phase", "any", _OPEN)):
+        for record in self._open_ones():
             due = self._house.promise.due(record.doc)
             wanted = iso(due) if due is not None else None
             if record.doc.get("due_at") != wanted:
@@ -101,6 +103,14 @@ class EmbeddedTickets(EmbeddedVerbs):
                 with contextlib.suppress(Conflict):
                     self._store.update(TICKETS, record.id, doc, rev=record.rev)
         self._store.put(SETTINGS, f"promise-{self.name}", {"is": print_})
+
+    def _open_ones(self) -> Iterator[Record]:
+        """The open tickets, a few at a time: there may be very many."""
+        for offset in itertools.count(0, AT_ONCE):
+            found = self._store.select(TICKETS, Test("phase", "any", _OPEN), offset=offset, limit=AT_ONCE)
+            yield from found
+            if len(found) < AT_ONCE:
+                return
 
     async def health(self) -> Health:
         """Says when the store is outgrown."""
