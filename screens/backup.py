@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 
-from backends.backups.model import BackupQuery, BackupRow
+from backends.backups.model import BackupRow
 from backends.contract import Ref
 from console.actions import Action
 from screens.backup_source import SnapshotSource
 from screens.base import ConsoleScreen, Handler
-from screens.jumps import jump_from
+from screens.jumps import jump_from, record_of
 from screens.list_keys import ListKeys
 from screens.moves import mark_handlers, move_handlers
 from screens.open_record import open_record
@@ -66,10 +66,7 @@ class BackupScreen(ConsoleScreen):
         self.flow(self._read_job())
 
     async def _read_job(self) -> None:
-        for opened in self.desk.backends("backups"):
-            if opened.name == self.ref.backend and opened.backend is not None:
-                page = await opened.backend.backups(BackupQuery(), 0, 1000)
-                self.job = next((row for row in page.items if row.id == self.ref.id), None)
+        self.job = await record_of(self.desk, self.ref)
         if self.job is not None:
             self.trail.show([(f" Backups › {self.job.name}  ", "bar-dim"), (f"{self.job.protection} ", "bar"), (self.job.text, "bar-dim")])
 

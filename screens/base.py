@@ -181,6 +181,7 @@ class ConsoleScreen(Screen[None]):
 
     def run_action_id(self, action: Action) -> None:
         """Run an action by the registry, or say why it can't be run now."""
+        self.bottom.say("")  # what was said of the last key is over
         reason = disabled_reason(action, self.desk, self.backend_for(action))
         handler = self.handlers.get(action.id)
         if reason is not None:

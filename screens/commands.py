@@ -170,11 +170,13 @@ class Commands:
         return ""
 
     async def _link(self, name: str, other: str) -> None:
+        from console.linking import link
+        from screens.confirming import confirm_on
+
         ref = getattr(self._screen, "ref", None)
         if ref is None:
-            self._screen.say("Open the record first, then link it: `link devices:here:id`.", "warn")
+            self._screen.say("Open the record first, then link it: `link T-1042` or `link devices:here:id`.", "warn")
             return
-        links = self._screen.desk.links
-        (links.add if name == "link" else links.remove)(str(ref), other, self._screen.desk.actor.login)
-        self._screen.say(f"{'Linked' if name == 'link' else 'Unlinked'} {other}.", "ok")
-        self._screen.console.data_changed({ref.domain})
+        said = await link(self._screen.desk, str(ref), other, remove=name == "unlink", confirm=confirm_on(self._screen))
+        self._screen.say(f"{said}." if said else "Left; nothing was done.", "ok" if said else "dim")
+        self._screen.console.data_changed({ref.domain, "tickets"})

@@ -71,6 +71,7 @@ class DeskScreen(ConsoleScreen):
         lists = ListKeys(self, self.pane)
         own: dict[str, Handler] = {
             "list.open": self.open_current,
+            "list.jump": self.jump,
             "list.full": self.toggle_full,
             "list.next-pane": lambda: self.show_pane((self.current + 1) % 4),
             "list.previous-pane": lambda: self.show_pane((self.current - 1) % 4),
@@ -217,6 +218,16 @@ class DeskScreen(ConsoleScreen):
         key = self.grid().cursor_key
         if key is not None:
             open_record(self, key)
+
+    async def jump(self) -> None:
+        """To what is linked to the record under the cursor."""
+        from backends.contract import Ref
+        from screens.jumps import jump_from, record_of
+
+        key = self.grid().cursor_key
+        if key is not None:
+            ref = Ref.parse(key)
+            await jump_from(self, ref, await record_of(self.desk, ref))
 
     def on_grid_opened(self, event: Grid.Opened) -> None:
         """A double click opens."""

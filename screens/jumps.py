@@ -60,6 +60,15 @@ async def _suggested(desk: Desk, ref: Ref, record: Any) -> list[str]:
     return []
 
 
+async def record_of(desk: Desk, ref: Ref) -> Any:
+    """The record behind a reference, as its view reads it. NotFound."""
+    backend = await desk.backend("backups" if ref.domain == "snapshots" else ref.domain, ref.backend)
+    if ref.domain == "backups":
+        page = await backend.backups(BackupQuery(), 0, 1000)
+        return next((row for row in page.items if row.id == ref.id), None)
+    return await getattr(backend, _KIND[ref.domain])(ref.id)
+
+
 async def _first(desk: Desk, domain: str, method: str, query: Any, limit: int = 5) -> list[Any]:
     found: list[Any] = []
     for opened in desk.backends(domain):
@@ -122,10 +131,7 @@ async def jump_from(screen: ConsoleScreen, ref: Ref, record: Any) -> None:
 
     found = await jumps(screen.desk, ref, record)
     if not found:
-        screen.say(
-            "Nothing is linked to it. A ticket made from a device or account is linked by itself; `link` in the command line links by hand.",
-            "dim",
-        )
+        screen.say("Nothing is linked to it. A ticket made from it is linked by itself; `:link T-1042` links by hand.", "dim")
         return
     if len(found) == 1:
         open_record(screen, found[0].ref)

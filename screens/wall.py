@@ -63,7 +63,8 @@ class WallScreen(ConsoleScreen):
 
     def turn(self) -> None:
         """The next page of lists that are longer than the screen."""
-        if self.wall is not None and pages(self.wall, self.view.size.height) > 1:
+        size = self.view.size
+        if self.wall is not None and pages(self.wall, size.width, size.height) > 1:
             self.page += 1
             self.view.show(self.build)
 

@@ -37,41 +37,63 @@ class Wall:
     blocks: tuple[Block, ...] = field(default_factory=tuple)
 
 
-def pages(wall: Wall, height: int) -> int:
+WIDE_FROM = 100
+"""Columns from which the lists stand two beside each other."""
+
+
+def pages(wall: Wall, width: int, height: int) -> int:
     """How many pages the longest list takes."""
-    room = _room(height)
-    return max([1] + [-(-len(block.lines) // room) for block in wall.blocks])
+    rooms = _rooms(wall, width, height)
+    return max([1] + [-(-len(block.lines) // room) for block, room in zip(wall.blocks, rooms, strict=True)])
 
 
-def _room(height: int) -> int:
-    """Lines for each of the two rows of lists: five go to the figures, two to each list's head and gap."""
-    return max(1, (height - 6) // 2 - 2)
+def _rooms(wall: Wall, width: int, height: int) -> list[int]:
+    """Lines for the entries of each list. Beside each other all get the same; one under the other nobody keeps lines empty that another needs."""
+    free = height - len(_tiles(wall.tiles, width)) - 2
+    if width >= WIDE_FROM or not wall.blocks:
+        return [max(1, free // 2 - 2)] * len(wall.blocks)
+    rooms = [1] * len(wall.blocks)
+    free -= 2 * len(wall.blocks)
+    while free > 0 and (wanting := [place for place, block in enumerate(wall.blocks) if len(block.lines) > rooms[place]]):
+        for place in sorted(wanting, key=lambda place: rooms[place])[:free]:
+            rooms[place] += 1
+            free -= 1
+    return rooms
 
 
 def wall_lines(wall: Wall, width: int, height: int, page: int) -> list[Line]:
     """The board for a size and a page; every line keeps its place, so that only what differs is drawn."""
     out: list[Line] = [(), *_tiles(wall.tiles, width), ()]
-    room = _room(height)
-    if width >= 100:
+    rooms = _rooms(wall, width, height)
+    if width >= WIDE_FROM:
         half = width // 2
         for first in range(0, len(wall.blocks), 2):
-            pair = [_block(block, half - 2, room, page) for block in wall.blocks[first : first + 2]]
+            pair = [_block(block, half - 2, rooms[0], page) for block in wall.blocks[first : first + 2]]
             out += _beside(pair, half)
     else:
-        for block in wall.blocks:
-            out += _block(block, width, max(1, (height - 6) // max(1, len(wall.blocks)) - 2), page)
+        for block, room in zip(wall.blocks, rooms, strict=True):
+            out += [tuple(_cut(line, width)) for line in _block(block, width, room, page)[:-1]]
     return out[:height]
 
 
 def _tiles(tiles: Sequence[Tile], width: int) -> list[Line]:
+    """The figures: as large as they fit beside each other, else as plain numbers in two columns. A number is never cut."""
     cell = max(9, width // max(1, len(tiles)))
+    written = ["?" if tile.number is None else str(tile.number) for tile in tiles]
+    if any(len(big(number)[0]) + 3 > cell or len(tile.name) + 2 > cell for number, tile in zip(written, tiles, strict=True)):
+        return _small_tiles(tiles, written, width)
     rows: list[list[Piece]] = [[], [], [], []]
-    for tile in tiles:
-        digits = big("?" if tile.number is None else str(tile.number))
-        for row in range(3):
-            rows[row].append((fit("  " + digits[row], cell), tile.tone))
+    for tile, number in zip(tiles, written, strict=True):
+        for row, digits in enumerate(big(number)):
+            rows[row].append((fit("  " + digits, cell), tile.tone))
         rows[3].append((fit("  " + tile.name + (f" {tile.note}" if tile.note else ""), cell), "dim"))
     return [tuple(row) for row in rows]
+
+
+def _small_tiles(tiles: Sequence[Tile], written: Sequence[str], width: int) -> list[Line]:
+    half = width // 2
+    cells = [((f" {number:>6} ", tile.tone or "title"), (fit(f"{tile.name} {tile.note}".strip(), half - 8), "dim")) for tile, number in zip(tiles, written, strict=True)]
+    return [tuple(piece for pieces in cells[first : first + 2] for piece in pieces) for first in range(0, len(cells), 2)]
 
 
 def _block(block: Block, width: int, room: int, page: int) -> list[Line]:

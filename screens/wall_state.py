@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from backends.accounts.contract import ListsAccounts
-from backends.accounts.model import AccountCount
 from backends.backups.contract import ListsBackups
 from backends.backups.model import BackupQuery, BackupRow
-from backends.contract import now
+from backends.contract import Page, now
 from backends.devices.contract import ListsDevices
 from backends.devices.model import DeviceCount, DeviceQuery, DeviceRow, State
 from backends.errors import BackendError
@@ -37,8 +36,26 @@ async def _part(call: Awaitable[T]) -> T | BackendError:
         return BackendError("no answer", title="timed out")
 
 
-def _backends(desk: Desk, domain: str, kind: type) -> list[Any]:
-    return [opened.backend for opened in desk.backends(domain) if isinstance(opened.backend, kind)]
+async def _asked(desk: Desk, domain: str, kind: type, ask: Callable[[Any], Sequence[Awaitable[Any]]]) -> tuple[list[list[Any]], str, bool]:
+    """(the answers of each backend that answered, who did not and why, whether any figure can be given).
+
+    What was not heard of is not none: without an answer a figure is unknown, with some of them it says who is missing.
+    """
+    answers: list[list[Any]] = []
+    silent: list[str] = []
+    places = desk.backends(domain)
+    for opened in places:
+        name = f"{opened.name} " if len(places) > 1 else ""
+        if opened.backend is None:
+            silent.append(name + (opened.error.title.lower() if opened.error is not None else "opening"))
+        elif isinstance(opened.backend, kind):
+            heard = [await _part(call) for call in ask(opened.backend)]
+            failed = next((one for one in heard if isinstance(one, BackendError)), None)
+            if failed is None:
+                answers.append(heard)
+            else:
+                silent.append(name + failed.title.lower())
+    return answers, ", ".join(silent), bool(answers) or not silent
 
 
 async def gather_wall(desk: Desk) -> Wall:
@@ -51,25 +68,29 @@ async def gather_wall(desk: Desk) -> Wall:
 
 
 async def _tickets(desk: Desk) -> tuple[tuple[Tile, ...], Block, dict[str, int]]:
-    open_, new, overdue, nobody, failed = 0, 0, 0, 0, ""
-    rows: list[TicketRow] = []
+    late = TicketQuery(phases=OPEN_PHASES, overdue=True, sort="due_at", descending=False)
+    heard, silent, known = await _asked(desk, "tickets", ListsTickets, lambda backend: (backend.counts(), backend.tickets(late, 0, LISTED)))
+    counts: list[QueueCount] = [answers[0] for answers in heard]
+    rows: list[TicketRow] = [row for answers in heard for row in answers[1].items]
     people: dict[str, int] = {}
-    for backend in _backends(desk, "tickets", ListsTickets):
-        count = await _part(backend.counts())
-        page = await _part(backend.tickets(TicketQuery(phases=OPEN_PHASES, overdue=True, sort="due_at", descending=False), 0, LISTED))
-        if isinstance(count, QueueCount):
-            open_, new, overdue, nobody = open_ + count.open, new + count.new, overdue + count.overdue, nobody + count.unassigned
-            for login, number in count.by_assignee.items():
-                people[login] = people.get(login, 0) + number
-        else:
-            failed = count.title.lower()
-        rows += () if isinstance(page, BackendError) else page.items
-    known = not failed
+    for count in counts:
+        for login, number in count.by_assignee.items():
+            people[login] = people.get(login, 0) + number
+
+    def tile(name: str, numbers: Iterable[int], some: str, none: str, note: str = "") -> Tile:
+        total = sum(numbers)
+        return Tile(name, total if known else None, some if total else none, note)
+
     tiles = (
-        Tile("tickets open", open_ if known else None, "title", failed), Tile("overdue", overdue if known else None, "bad" if overdue else "ok"),
-        Tile("new", new if known else None, "accent"), Tile("unassigned", nobody if known else None, "warn" if nobody else "ok"),
+        tile("tickets open", (count.open for count in counts), "title", "title", silent), tile("overdue", (count.overdue for count in counts), "bad", "ok"),
+        tile("new", (count.new for count in counts), "accent", "accent"), tile("unassigned", (count.unassigned for count in counts), "warn", "ok"),
     )  # fmt: skip
-    return tiles, Block("Overdue tickets", tuple(_ticket_line(row) for row in rows), "none is overdue", failed), people
+    return tiles, Block("Overdue tickets", tuple(_ticket_line(row) for row in rows), _none("none is overdue", silent), silent), people
+
+
+def _none(text: str, silent: str) -> str:
+    """What an empty list says: nothing of the kind, or that nobody could tell."""
+    return "not known yet" if silent else text
 
 
 def _ticket_line(row: TicketRow) -> Line:
@@ -80,18 +101,13 @@ def _ticket_line(row: TicketRow) -> Line:
 
 
 async def _devices(desk: Desk) -> tuple[Tile, Block]:
-    down, failed = 0, ""
-    rows: list[DeviceRow] = []
-    for backend in _backends(desk, "devices", ListsDevices):
-        count = await _part(backend.count())
-        page = await _part(backend.devices(DeviceQuery(faults=True), 0, LISTED))
-        if isinstance(count, DeviceCount):
-            down += sum(number for state, number in count.by_state.items() if state not in (State.OK, State.PENDING))
-        else:
-            failed = count.title.lower()
-        rows += () if isinstance(page, BackendError) else page.items
-    tile = Tile("devices not OK", None if failed else down, "bad" if down else "ok", failed)
-    return tile, Block("Devices not OK", tuple(_device_line(row) for row in rows), "all are OK", failed)
+    faulty = DeviceQuery(faults=True)
+    heard, silent, known = await _asked(desk, "devices", ListsDevices, lambda backend: (backend.count(), backend.devices(faulty, 0, LISTED)))
+    counts: list[DeviceCount] = [answers[0] for answers in heard]
+    rows: list[DeviceRow] = [row for answers in heard for row in answers[1].items]
+    down = sum(number for count in counts for state, number in count.by_state.items() if state not in (State.OK, State.PENDING))
+    tile = Tile("devices not OK", down if known else None, "bad" if down else "ok", silent)
+    return tile, Block("Devices not OK", tuple(_device_line(row) for row in rows), _none("all are OK", silent), silent)
 
 
 def _device_line(row: DeviceRow) -> Line:
@@ -102,17 +118,13 @@ def _device_line(row: DeviceRow) -> Line:
 
 
 async def _backups(desk: Desk) -> tuple[Tile, Block]:
-    rows: list[BackupRow] = []
-    total, failed = 0, ""
-    for backend in _backends(desk, "backups", ListsBackups):
-        page = await _part(backend.backups(BackupQuery(faults=True), 0, LISTED))
-        if isinstance(page, BackendError):
-            failed = page.title.lower()
-        else:
-            rows += page.items
-            total += page.total if page.total is not None else len(page.items)
-    tile = Tile("backups not OK", None if failed else total, "bad" if total else "ok", failed)
-    return tile, Block("Backups late or failed", tuple(_backup_line(row) for row in rows), "all are in time", failed)
+    faulty = BackupQuery(faults=True)
+    heard, silent, known = await _asked(desk, "backups", ListsBackups, lambda backend: (backend.backups(faulty, 0, LISTED),))
+    listed: list[Page[BackupRow]] = [answers[0] for answers in heard]
+    total = sum(page.total if page.total is not None else len(page.items) for page in listed)
+    tile = Tile("backups not OK", total if known else None, "bad" if total else "ok", silent)
+    lines = tuple(_backup_line(row) for page in listed for row in page.items)
+    return tile, Block("Backups late or failed", lines, _none("all are in time", silent), silent)
 
 
 def _backup_line(row: BackupRow) -> Line:
@@ -123,14 +135,9 @@ def _backup_line(row: BackupRow) -> Line:
 
 
 async def _accounts(desk: Desk) -> Tile:
-    locked, failed = 0, ""
-    for backend in _backends(desk, "accounts", ListsAccounts):
-        count = await _part(backend.count())
-        if isinstance(count, AccountCount):
-            locked += count.locked
-        else:
-            failed = count.title.lower()
-    return Tile("accounts locked", None if failed else locked, "warn" if locked else "ok", failed)
+    heard, silent, known = await _asked(desk, "accounts", ListsAccounts, lambda backend: (backend.count(),))
+    locked = sum(answers[0].locked for answers in heard)
+    return Tile("accounts locked", locked if known else None, "warn" if locked else "ok", silent)
 
 
 def _work(desk: Desk, load: dict[str, int]) -> Block:

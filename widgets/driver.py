@@ -27,6 +27,8 @@ from widgets.cells import Cells
 PASTE_LIMIT = 65_536
 BURST_GAP, BURST_KEYS = 0.03, 5
 STOP_SECONDS = 0.5
+ANSWER_SECONDS = 0.3
+"""How long leaving waits for answers that are on their way: they must not end up on the shell's prompt."""
 ASK = "\x1b[6n"
 IN_FLIGHT = 2
 """Frames the terminal may not have answered yet."""
@@ -66,6 +68,14 @@ class ThinWriter(threading.Thread):
             self._asks = False
         self._asked = IN_FLIGHT - 1
         return True
+
+    def wait_for_answers(self) -> None:
+        """Ask nothing more, and wait a little for what was asked already."""
+        until = time.monotonic() + ANSWER_SECONDS
+        with self._lock:
+            asked, self._asks = self._asks, False
+            while asked and self._asked and (left := until - time.monotonic()) > 0:
+                self._lock.wait(left)
 
     def _size(self) -> tuple[int, int]:
         try:
@@ -147,6 +157,12 @@ class ThinDriver(LinuxDriver):
         # One bad byte of input ends Textual's input thread; a replacement character does not.
         linux_driver.getincrementaldecoder = _tolerant  # type: ignore
         super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def disable_input(self) -> None:
+        """Hear the answers that are still to come before nobody listens any more."""
+        if isinstance(self._writer_thread, ThinWriter):
+            self._writer_thread.wait_for_answers()
+        super().disable_input()  # type: ignore[no-untyped-call]
 
     def process_message(self, message: Message) -> None:
         """Count keys that come faster than a person types, cut pastes."""

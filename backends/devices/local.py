@@ -35,6 +35,9 @@ EVENTS_KEPT = 50
 STALE_AFTER = 3.0
 """Polls that may be missed before a value counts as old."""
 
+_FLEETING = ("CPU", "Load")
+"""Checks whose first value says nothing: a sample of a moment, taken while the console itself starts."""
+
 
 class LocalMachine:
     """One device, many checks with thresholds and hysteresis."""
@@ -44,7 +47,7 @@ class LocalMachine:
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("every", "duration", "seconds between two looks", default="10s"),
         Option("site", "text", "where it stands", default=""),
-        Option("cpu_warn", "float", "%", default=85.0), Option("cpu_crit", "float", "%", default=97.0),
+        Option("cpu_warn", "float", "%", default=85.0), Option("cpu_crit", "float", "% that counts as DOWN (none: a busy processor is not down)"),
         Option("load_warn", "float", "load per core", default=2.0), Option("load_crit", "float", "load per core", default=6.0),
         Option("memory_warn", "float", "%", default=88.0), Option("memory_crit", "float", "%", default=97.0),
         Option("swap_warn", "float", "%", default=60.0), Option("swap_crit", "float", "%", default=90.0),
@@ -120,7 +123,7 @@ class LocalMachine:
         }  # fmt: skip
 
     def _checked(self, name: str, entry: Mapping[str, Any], at: float) -> dict[str, Any]:
-        before = self._standing.get(name, Standing())
+        before = self._standing.get(name, Standing(State.OK, at) if name in _FLEETING else Standing())
         after = before.seen(entry["state"], at)
         self._standing[name] = after
         text = "; ".join(entry["text"])

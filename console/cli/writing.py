@@ -18,7 +18,7 @@ EXIT = {"done": 0, "partial": 3, "refused": 7, "unknown": 9}
 async def run_change(desk: Desk, args: argparse.Namespace, out: Output, change: Change) -> int:
     """Plan, show, confirm, do, read back; the exit code says how it ended."""
     ticket = await check_ticket(desk, args.ticket) if args.ticket else None
-    asked = _Asking(args, out)
+    asked = Asking(args, out)
     performed = await perform(
         desk, change, confirm=asked.confirm, ticket=ticket, reason=args.reason, approver=getattr(args, "approver", ""), dry_run=args.dry_run
     )
@@ -31,11 +31,14 @@ async def run_change(desk: Desk, args: argparse.Namespace, out: Output, change: 
     return 0 if performed.outcome is None else EXIT[performed.outcome.word]
 
 
-class _Asking:
+class Asking:
+    """The yes of a command: --yes, else the plan and a question on the terminal."""
+
     def __init__(self, args: argparse.Namespace, out: Output) -> None:
         self._args, self._out = args, out
 
     async def confirm(self, plan: Plan) -> Confirmation | None:
+        """None: left. Refused where there is no terminal to ask on."""
         if self._args.yes:
             return Confirmation(plan.confirm_word, self._args.reason, getattr(self._args, "approver", ""))
         if not sys.stdin.isatty():

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from backends.contract import Actor
+from backends.contract import Actor, Change
+from backends.devices.model import DeviceQuery
 from backends.tickets.model import TicketQuery
 from console.app import ConsoleApp
 from console.config import BackendConfig, Config
 from console.desk import Desk
 from console.people import Identity
+from console.perform import Confirmation, perform
+from screens.open_record import open_record
 
 
 @pytest.fixture
@@ -29,6 +32,10 @@ async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     opened = Desk(config, Identity(Actor("ana", "Ana", "admin"), 0))
     yield opened
     await opened.close()
+
+
+async def yes(plan: Any) -> Confirmation:
+    return Confirmation()
 
 
 async def until(pilot: Pilot[Any], true: Any, seconds: float = 10.0) -> None:
@@ -123,3 +130,54 @@ async def test_read_only_greys_the_verbs_and_says_why(desk: Desk) -> None:
         await until(pilot, lambda: "READ-ONLY" in shown(app))
         await pilot.press("n")
         await until(pilot, lambda: "read-only" in shown(app))
+
+
+async def test_every_key_that_is_named_below_works_there(desk: Desk) -> None:
+    device = (await (await desk.backend("devices")).devices(DeviceQuery(), 0, 1)).items[0]
+    about = f"devices:fleet:{device.id}"
+    await perform(desk, Change("tickets", "desk", "create", values={"subject": "Jam", "refs": [about]}), confirm=yes)
+    app = ConsoleApp(desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "T-1001" in shown(app))
+        for reference in ("", about, "tickets:desk:T-1001"):
+            if reference:
+                open_record(app.screen, reference)
+            await until(pilot, lambda: app.screen.handlers)
+            assert not set(app.screen.LEGEND) - set(app.screen.handlers), type(app.screen).__name__
+        for name in ("help", "jobs", "ledger", "wall"):
+            app.show(name, app.screen)
+            await until(pilot, lambda: app.screen.handlers)
+            assert not set(app.screen.LEGEND) - set(app.screen.handlers), name
+
+
+async def test_a_jump_from_the_list_goes_to_what_is_linked(desk: Desk) -> None:
+    await desk.backend("devices")
+    await perform(desk, Change("tickets", "desk", "create", values={"subject": "Jam"}), confirm=yes)
+    app = ConsoleApp(desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "T-1001" in shown(app))
+        await pilot.press("J")
+        await until(pilot, lambda: "Nothing is linked" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Timeline" in shown(app))
+        await pilot.press("colon", *"link devices:fleet:sw-city-hall-1", "enter")
+        await until(pilot, lambda: "enter does it" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Done: Link" in shown(app))
+        await pilot.press("escape")
+        await pilot.press("J")
+        await until(pilot, lambda: "Devices ›" in shown(app))
+    assert [entry["kind"] for entry in desk.ledger.read() if entry.get("action") == "tickets.link"] in (["intent", "result"], ["result", "intent"])
+
+
+async def test_the_wall_never_says_none_of_what_it_has_not_heard(desk: Desk) -> None:
+    from screens.wall_state import gather_wall
+
+    wall = await gather_wall(desk)
+    assert {tile.name: tile.number for tile in wall.tiles if tile.name != "backups not OK"} == dict.fromkeys(
+        ("tickets open", "overdue", "new", "unassigned", "devices not OK", "accounts locked")
+    )
+    assert wall.blocks[0].empty == "not known yet" and wall.tiles[0].note == "opening"
+    await desk.open()
+    wall = await gather_wall(desk)
+    assert wall.tiles[0].number == 0 and wall.blocks[1].empty == "none is overdue"

@@ -26,6 +26,9 @@ class Terminal:
         self.screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self.screen)
         self._code: int | None = None
+        self.late = 0.0
+        """Seconds after which answers arrive: the line's way there and back."""
+        self._answers: list[tuple[float, bytes]] = []
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.execvpe(argv[0], list(argv), dict(environment))
@@ -45,8 +48,11 @@ class Terminal:
         """Take what comes until nothing came for `quiet` seconds; how many bytes that was."""
         start, until = len(self.raw), time.monotonic() + longest
         while time.monotonic() < until:
-            ready, _, _ = select.select([self.master], [], [], quiet)
+            ready, _, _ = select.select([self.master], [], [], min(quiet, 0.02) if self._answers else quiet)
+            self._answer()
             if not ready:
+                if self._answers:
+                    continue
                 break
             try:
                 data = os.read(self.master, 65536)
@@ -61,8 +67,12 @@ class Terminal:
         self.raw += data
         self._stream.feed(re.sub(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1bP[^\x1b]*\x1b\\", b"", data))
         for pattern, answer in ANSWERS:
-            for _ in pattern.findall(data):
-                os.write(self.master, answer)
+            self._answers += [(time.monotonic() + self.late, answer) for _ in pattern.findall(data)]
+        self._answer()
+
+    def _answer(self) -> None:
+        while self._answers and self._answers[0][0] <= time.monotonic():
+            os.write(self.master, self._answers.pop(0)[1])
 
     def text(self) -> str:
         """The screen as lines."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import time
@@ -22,6 +23,21 @@ def test_q_leaves_with_zero(console: Console) -> None:
     terminal.wait_for("Tickets")
     terminal.send("q")
     assert terminal.exit_code() == 0
+
+
+def test_late_answers_of_a_slow_line_do_not_end_up_on_the_prompt(tmp_path: Path) -> None:
+    words = " ".join(shlex.quote(word) for word in [*DESKSIDE, "--data", str(tmp_path / "data")])
+    terminal = Terminal(["sh", "-c", f"{words}; echo the prompt; exec cat"], environment(tmp_path), 80, 24)
+    try:
+        terminal.wait_for("Tickets")
+        terminal.settle(1.0)
+        terminal.late = 0.2
+        terminal.send("jjkk?q")
+        terminal.wait_for("the prompt")
+        terminal.settle(0.6)
+        assert "R" not in terminal.text().split("the prompt", 1)[1]
+    finally:
+        terminal.close()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143)])
