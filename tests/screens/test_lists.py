@@ -147,8 +147,9 @@ async def test_queues_views_and_what_is_kept_over_a_restart(tmp_path: Path) -> N
         await until(pilot, lambda: "Tickets 2" in shown(app) and "cables" in shown(app))
         await pilot.press(*":save mine", "enter")
         await until(pilot, lambda: "of its own" in shown(app))
-        await pilot.press("greater_than_sign", "j")
+        await pilot.press("greater_than_sign")
         await until(pilot, lambda: "Sorted by priority" in shown(app))
+        await pilot.press("j")
         key = app.desk_screen().pane().grid.cursor_key
         await pilot.press("slash", *"ticket", "enter")
         await until(pilot, lambda: "/ticket" in shown(app))
