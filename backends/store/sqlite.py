@@ -59,9 +59,13 @@ class SqliteStore:
         collection_name(collection)
         with self._pool.reading() as connection:
             lacking = self._layout.lacks(connection, collection, fields)
-        if lacking:
+        if not lacking:
+            return
+        with self._writing() as connection:
+            self._layout.widen(connection, collection, lacking)
+        for spec in lacking:  # each stands when it is made: a start that was cut off goes on where it was
             with self._writing() as connection:
-                self._layout.declare(connection, collection, lacking)
+                self._layout.declare(connection, collection, spec)
 
     # -- reading ----------------------------------------------------------------------------------------
 

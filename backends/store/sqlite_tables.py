@@ -132,8 +132,8 @@ class Layout:
         indexes = self._now(connection)[2]
         return [spec for spec in specs if f"i:{name}:{spec}" not in indexes]
 
-    def declare(self, connection: sqlite3.Connection, name: str, specs: Sequence[str]) -> None:
-        """Columns for the fields, filled from the documents there are, and the indexes. Needs the write lock."""
+    def widen(self, connection: sqlite3.Connection, name: str, specs: Sequence[str]) -> None:
+        """Columns for the fields of these specs, filled from the documents there are. Needs the write lock."""
         made = self.make(connection, name)
         fields = dict.fromkeys(field_name(part.strip()) for spec in specs for part in spec.split(","))
         fresh = [field for field in fields if field not in made.fields]
@@ -141,9 +141,12 @@ class Layout:
             connection.execute(f'ALTER TABLE {made.rows} ADD COLUMN "f:{field}"')
         if fresh:
             _fill(connection, Collection(name, tuple(fresh)))
-        for spec in specs:
-            parts = "".join(f'"f:{part.strip()}", ' for part in spec.split(","))
-            connection.execute(f'CREATE INDEX IF NOT EXISTS "i:{name}:{spec}" ON {made.rows}({parts}id)')
+
+    def declare(self, connection: sqlite3.Connection, name: str, spec: str) -> None:
+        """The index of a spec whose columns are there. Needs the write lock."""
+        made = self.make(connection, name)
+        parts = "".join(f'"f:{part.strip()}", ' for part in spec.split(","))
+        connection.execute(f'CREATE INDEX IF NOT EXISTS "i:{name}:{spec}" ON {made.rows}({parts}id)')
 
 
 def make_base(connection: sqlite3.Connection) -> None:
