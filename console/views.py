@@ -82,10 +82,10 @@ def views(desk: Desk, domain: str) -> list[View]:
     return [*found, *desk.personal.views(domain)]
 
 
-def queue_view(name: str, figures: Sequence[int] = ()) -> View:
-    """The open tickets of one queue; figures: open, new, overdue."""
-    words = "" if not figures else ", ".join(f"{number} {word}" for number, word in zip(figures, ("open", "new", "overdue"), strict=False) if number or word == "open")
-    return View(name, "", words, origin="queue", exact={"queues": (name,)})
+def queue_view(name: str, figures: Sequence[int] = (), short: bool = False) -> View:
+    """The open tickets of one queue; figures: open, new, overdue, `short` as 12/3/1."""
+    named = [f"{number} {word}" for number, word in zip(figures, ("open", "new", "overdue"), strict=False) if number or word == "open"]
+    return View(name, "", "/".join(map(str, figures)) if short else ", ".join(named), origin="queue", exact={"queues": (name,)})
 
 
 def find_view(desk: Desk, domain: str, name: str, queues: Sequence[str] = ()) -> View | None:

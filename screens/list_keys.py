@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DIGITS = "123456789"
 LETTERS = "abcdefghilmnopqrstuvwxyz0"
+FIGURES_FROM = 110
+"""Columns from which the figures of queues are written out."""
 TYPING_PAUSE = 0.08
 """Seconds without a key before a filter is applied: who types fast asks once, and no key waits for it."""
 
@@ -117,7 +119,8 @@ class ListKeys:
         places = [*zip(DIGITS, found, strict=False), *zip(LETTERS, [*queues, *found[len(DIGITS) :]], strict=False)]
         items = [(key, str(place), label(view)) for place, (key, view) in enumerate(places)]
         more = "  (:view NAME for the others)" if len(places) < len(found) + len(queues) else ""
-        answer = await self._screen.bottom.choose(f"{pane.source.title}: which view?{more}", items)
+        short = "  (queues: open/new/overdue)" if queues and self._screen.size.width < FIGURES_FROM else ""
+        answer = await self._screen.bottom.choose(f"{pane.source.title}: which view?{short}{more}", items)
         if answer is not None:
             self.show(pane, places[int(answer)][1])
 
@@ -127,7 +130,8 @@ class ListKeys:
         from console.queues import queue_figures
         from console.views import queue_view
 
-        return [queue_view(name, figures) for name, figures in (await queue_figures(pane.source.backends())).items()]
+        short = self._screen.size.width < FIGURES_FROM
+        return [queue_view(name, figures, short) for name, figures in (await queue_figures(pane.source.backends())).items()]
 
     def show(self, pane: Pane, view: View) -> None:
         """This view, from its first row."""
