@@ -351,7 +351,7 @@ LETTERS = "aAäÄßẞσΣςiİıkKåÅωΩ%_\\\"[*?]' é"
 
 
 @given(texts=st.lists(st.text(LETTERS, max_size=8), max_size=12), wanted=st.text(LETTERS.replace("i", "").replace("k", ""), min_size=1, max_size=4))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=50)
 def test_text_is_found_alike_in_any_letters(texts: list[str], wanted: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         opened = open_store(Path(folder), "sqlite")

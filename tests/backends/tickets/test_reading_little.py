@@ -19,7 +19,7 @@ from backends.tickets.query import order, where
 from console.ticket_query import read_ticket_query
 from console.views import BUILT_IN
 
-MANY = 3_000
+MANY = 1_500
 QUEUES = ("Service desk", "Network", "Systems")
 
 
