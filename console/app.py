@@ -132,20 +132,21 @@ class ConsoleApp(App[int], inherit_bindings=False):
         if open_:
             self._tell(f"{len(open_)} actions were begun and never ended: what they did is not known. L shows them.")
         for opened in self.desk.backends("tickets"):
-            await self._greet_mentions(opened.backend)
+            if opened.adapter == "embedded":
+                await self._greet_mentions(opened.backend)
             if opened.adapter == "embedded" and opened.health is not None and opened.health.word == "warn" and not opened.health.text.startswith("mail"):
                 self.warnings.append("STORE OUTGROWN")
                 self._tell(opened.health.text)
 
     async def _greet_mentions(self, backend: Any) -> None:
         """Colleagues named this person in notes: said once at the start; the view `mentioned` has them."""
-        from console.views import views
+        from backends.tickets.model import OPEN_PHASES, Term, TicketQuery
 
-        view = next((one for one in views(self.desk.config, "tickets", self.desk.actor.login) if one.name == "mentioned"), None)
-        if view is None or backend is None or not hasattr(backend, "plan_note"):
+        if backend is None:
             return
+        named = TicketQuery(phases=OPEN_PHASES, terms=(Term("mentioned", "is", (self.desk.actor.login,)),))
         try:
-            total = (await asyncio.wait_for(backend.tickets(view.query, 0, 1), 5.0)).total
+            total = (await asyncio.wait_for(backend.tickets(named, 0, 1), 5.0)).total
         except (BackendError, TimeoutError):
             return
         if total and isinstance(self.screen, ConsoleScreen):

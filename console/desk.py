@@ -89,6 +89,13 @@ class Desk:
         return Links(self.store)
 
     @cached_property
+    def personal(self) -> Any:
+        """What the acting person keeps: views, and how lists were left."""
+        from console.personal import Personal
+
+        return Personal(self.store, self.actor.login)
+
+    @cached_property
     def live(self) -> Any:
         """Live state as the collector publishes it."""
         from console.live import Live
@@ -163,16 +170,21 @@ class Desk:
     def make_backend(self, item: BackendConfig) -> Any:
         """A configured backend, not opened: adapter imported, options checked, secrets resolved, live values handed over."""
         from backends.options import read_options
-        from console.registry import load_adapter
+        from console.registry import load_adapter, options_of
         from console.secrets import resolve
 
         adapter: Any = load_adapter(item.domain, item.adapter)
-        options = read_options(adapter.OPTIONS, item.options, item.where)
-        for option in adapter.OPTIONS:
+        declared = options_of(item.domain, adapter)
+        options = read_options(declared, item.options, item.where)
+        for option in declared:
             if option.kind == "secret" and isinstance(options.get(option.name), str):
                 reference = options[option.name]
                 options[option.name] = partial(resolve, reference) if option.late else resolve(reference)
-        backend = adapter(item.name, options, self._site())
+        backend = adapter(item.name, {option.name: options[option.name] for option in adapter.OPTIONS}, self._site())
+        if item.domain == "tickets":
+            from backends.tickets.sidecar import with_sidecar
+
+            backend = with_sidecar(backend, self._site(), {**self._promises(), **{name: options[name] for name in options if name in item.options}})
         if not self.poll_directly and hasattr(backend, "use_live"):
             backend.use_live(self.live)
         chaos = os.environ.get("DESKSIDE_CHAOS", "")
@@ -182,6 +194,14 @@ class Desk:
             found = Chaos.read(chaos)
             return faulty(backend, found) if found is not None else backend
         return backend
+
+    def _promises(self) -> dict[str, Any]:
+        """Opening hours and promises of this house: those of its own tickets, for systems that have none and say no others."""
+        from backends.tickets.sidecar import OPTIONS
+
+        found = {option.name: option.default for option in OPTIONS}
+        own = next((item.options for item in self.config.backends if item.domain == "tickets" and item.adapter == "embedded"), {})
+        return {**found, **{name: own[name] for name in found if name in own}}
 
     async def close(self) -> None:
         """Let go of everything; nothing that hangs is waited for."""

@@ -6,31 +6,35 @@ Never imports textual. The text of a filter is what stands behind `/` in the con
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from backends.accounts.model import AccountState
 from backends.backups.model import Protection
 from backends.devices.model import State
-from backends.errors import Invalid
-from console.ticket_query import read_ticket_query
+from console.query_words import WrongWord, unquoted, words
+from console.ticket_query import read_ticket_query, spoken_query
 
 Setter = Callable[[str, str], dict[str, Any]]
 
 
 def _words(field: str, kind: Callable[[str], Any] = str) -> Setter:
     def read(value: str, me: str) -> dict[str, Any]:
-        try:
-            return {field: tuple(kind(part) for part in value.split(","))}
-        except ValueError:
-            raise Invalid(f"{value!r} is not known here") from None
+        found = tuple(kind(part) for part in value.split(",") if part)
+        if not found:
+            raise ValueError(value)
+        return {field: found}
 
     return read
 
 
 def _one(field: str) -> Setter:
-    return lambda value, me: {field: me if value == "me" else value}
+    def read(value: str, me: str) -> dict[str, Any]:
+        if not value:
+            raise ValueError(value)
+        return {field: me if value == "me" else value}
+
+    return read
 
 
 WORDS: Mapping[str, Mapping[str, Setter]] = {
@@ -44,21 +48,24 @@ FLAGS: Mapping[str, Mapping[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def read_query(domain: str, text: str, base: Any, me: str) -> Any:
-    """`base` with the filter text applied. Invalid names the word that is not understood. Text goes on anew, it never adds up."""
+def read_query(domain: str, text: str, base: Any, me: str, zone: str = "UTC") -> Any:
+    """`base`, a view, narrowed by the filter text; days begin at midnight in `zone`. WrongWord (an Invalid) points at the wrong word."""
     if domain == "tickets":
-        return read_ticket_query(text, base, me)
+        return read_ticket_query(text, base, me, zone)
     fields = {field.name for field in dataclasses.fields(base)}
     changes: dict[str, Any] = {"text": ""}
     if "inverse" in fields:
         changes["inverse"] = False
     plain: list[str] = []
-    for place, word in enumerate(_split(text)):
+    for place, written in enumerate(words(text)):
+        word = unquoted(written.text)
         name, mark, value = word.partition(":")
         if mark and name in WORDS.get(domain, {}):
-            if not value:
-                raise Invalid(f"{name}: needs a value, such as {name}:x")
-            changes |= WORDS[domain][name](value, me)
+            try:
+                changes |= WORDS[domain][name](value, me)
+            except ValueError:
+                known = f"{value!r} is not known here" if value else f"{name}: needs a value, such as {name}:x"
+                raise WrongWord(known, text, written.start, written.end) from None
         elif word in FLAGS.get(domain, {}):
             changes |= FLAGS[domain][word]
         elif place == 0 and word.startswith("!") and "inverse" in fields:
@@ -66,12 +73,23 @@ def read_query(domain: str, text: str, base: Any, me: str) -> Any:
             plain.append(word[1:])
         else:
             plain.append(word)
+    if base.text and not getattr(base, "inverse", False) and not changes.get("inverse"):
+        plain.insert(0, base.text)
     changes["text"] = " ".join(part for part in plain if part)
     return dataclasses.replace(base, **{name: value for name, value in changes.items() if name in fields})
 
 
-def _split(text: str) -> list[str]:
-    try:
-        return shlex.split(text, posix=True) if '"' in text else text.split()
-    except ValueError:
-        return text.replace('"', " ").split()
+def spoken(domain: str, query: Any, zone: str = "UTC") -> str:
+    """What a query asks for, as one would type it."""
+    if domain == "tickets":
+        return spoken_query(query, zone)
+    parts = [f"{name}:{','.join(map(str, value))}" for name, value in vars_of(query) if isinstance(value, tuple) and value]
+    parts += [name for name, value in vars_of(query) if value is True and name == "faults"]
+    text = getattr(query, "text", "")
+    return " ".join([*parts, *([("!" if getattr(query, "inverse", False) else "") + text] if text else [])])
+
+
+def vars_of(query: Any) -> list[tuple[str, Any]]:
+    """Names and values of a query's fields; states are called `state`, as they are typed."""
+    names = {"states": "state", "protections": "state", "kinds": "kind", "sites": "site"}
+    return [(names.get(field.name, field.name), getattr(query, field.name)) for field in dataclasses.fields(query)]

@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from backends.errors import BadConfig, MissingTool
+from backends.options import Option
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "tickets": {
@@ -51,3 +52,14 @@ def load_adapter(domain: str, name: str) -> Callable[..., Any]:
     except Exception as error:  # noqa: BLE001 - a plug-in may fail in any way; it must not take the console with it
         raise BadConfig(f"the {domain} adapter {name!r} can't be loaded: {type(error).__name__}") from None
     return adapter
+
+
+def options_of(domain: str, adapter: Any) -> tuple[Option, ...]:
+    """The adapter's options, and those of the sidecar where it needs one; an option of the same name is the adapter's."""
+    own: tuple[Option, ...] = adapter.OPTIONS
+    if domain != "tickets":
+        return own
+    from backends.tickets.sidecar import OPTIONS, lacking
+
+    names = {option.name for option in own}
+    return (*own, *(option for option in OPTIONS if option.name not in names)) if lacking(adapter) else own

@@ -1,64 +1,98 @@
-"""Saved views: a name and a query for a list. Some come with the console, the others from `[views.NAME]`. Never imports textual."""
+"""Saved views: a name and a query line for a list. Some come with the console, some are queues, the site's stand in `[views.NAME]`, and a
+person's own are kept in the store (`console.personal`). Never imports textual."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
-from backends.accounts.model import AccountQuery, AccountState
+from backends.accounts.model import AccountQuery
 from backends.backups.model import BackupQuery
 from backends.devices.model import DeviceQuery
 from backends.errors import BackendError
-from backends.tickets.model import OPEN_PHASES, Term, TicketQuery
-from console.config import Config
+from backends.tickets.model import OPEN_PHASES, TicketQuery
 from console.query_text import read_query
+
+if TYPE_CHECKING:
+    from console.desk import Desk
 
 FIRST: dict[str, Any] = {
     "tickets": TicketQuery(phases=OPEN_PHASES), "devices": DeviceQuery(), "backups": BackupQuery(), "accounts": AccountQuery(sort="severity", descending=True),
 }  # fmt: skip
+Origin = Literal["built-in", "queue", "site", "yours"]
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A saved view; `text` says in words what is in it."""
+    """A saved view: the query line, its order where it has one of its own, and in words what it is."""
 
     name: str
-    query: Any
-    text: str = ""
+    line: str = ""
+    words: str = ""
+    sort: str = ""
+    descending: bool = True
+    origin: Origin = "built-in"
+    exact: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the query that no line gives."""
+
+    def query(self, domain: str, login: str, zone: str = "UTC") -> Any:
+        """Its query now: "due<2d" moves with the clock. A line that is not understood shows everything."""
+        base = FIRST[domain]
+        if self.sort:
+            base = replace(base, sort=self.sort, descending=self.descending)
+        try:
+            found = read_query(domain, self.line, base, login, zone)
+        except BackendError:
+            return base
+        return replace(found, **self.exact) if self.exact else found
+
+    def wrong(self, domain: str, login: str) -> str:
+        """Why its line is not understood, or ""."""
+        try:
+            read_query(domain, self.line, FIRST[domain], login)
+        except BackendError as error:
+            return error.text
+        return ""
 
 
-def views(config: Config, domain: str, login: str) -> list[View]:
-    """The views of a domain: built-in ones first, then the site's. A broken one of the site says so in its text and shows everything."""
-    found = _built_in(domain, login)
-    for item in config.views:
+BUILT_IN: Mapping[str, tuple[View, ...]] = {
+    "tickets": (
+        View("mine", "mine", "open and assigned to you"), View("unassigned", "unassigned", "open, nobody has them"), View("open", "", "all open ones"),
+        View("overdue", "overdue", "past their target", "due_at", False), View("urgent", "prio:1,2", "P1 and P2", "priority", False),
+        View("all", "status:all", "closed ones too"), View("mentioned", "status:open mentioned:me", "a colleague named you in a note"),
+    ),
+    "devices": (View("all", "", "the gravest first"), View("faults", "faults", "not OK"), View("by-site", "", "", "site", False)),
+    "backups": (View("all", "", "the least protected first"), View("faults", "faults", "late, failed, never")),
+    "accounts": (
+        View("all", "", "those who need help first"), View("by-login", "", "", "login", False), View("locked", "state:locked"),
+        View("faults", "faults", "locked, expired, unused"),
+    ),
+}  # fmt: skip
+
+
+def views(desk: Desk, domain: str) -> list[View]:
+    """The views of a domain: built-in ones, the site's, then the person's own."""
+    found = list(BUILT_IN[domain])
+    for item in desk.config.views:
         if item.domain == domain:
-            try:
-                found.append(View(item.name, read_query(domain, item.query, FIRST[domain], login), item.query))
-            except BackendError as error:
-                found.append(View(item.name, FIRST[domain], f"not understood: {error.text}"))
-    return found
+            view = View(item.name, item.query, item.query, origin="site")
+            wrong = view.wrong(domain, desk.actor.login)
+            found.append(replace(view, words=f"not understood: {wrong}") if wrong else view)
+    return [*found, *desk.personal.views(domain)]
 
 
-def _built_in(domain: str, login: str) -> list[View]:
-    if domain == "tickets":
-        return [
-            View("mine", TicketQuery(phases=OPEN_PHASES, assignees=(login,)), "open and assigned to you"),
-            View("unassigned", TicketQuery(phases=OPEN_PHASES, assignees=("",)), "open, nobody has them"),
-            View("open", TicketQuery(phases=OPEN_PHASES), "all open ones"),
-            View("mentioned", TicketQuery(phases=OPEN_PHASES, terms=(Term("mentioned", "is", (login,)),)), "a colleague named you in a note"),
-            View("overdue", TicketQuery(phases=OPEN_PHASES, overdue=True, sort="due_at", descending=False), "past their target"),
-            View("urgent", TicketQuery(phases=OPEN_PHASES, priorities=(1, 2), sort="priority", descending=False), "P1 and P2"),
-            View("all", TicketQuery(), "closed ones too"),
-        ]
-    if domain == "devices":
-        return [
-            View("all", DeviceQuery(), "the gravest first"),
-            View("faults", DeviceQuery(faults=True), "not OK"),
-            View("by-site", DeviceQuery(sort="site", descending=False), ""),
-        ]
-    if domain == "backups":
-        return [View("all", BackupQuery(), "the least protected first"), View("faults", BackupQuery(faults=True), "late, failed, never")]
-    return [
-        View("all", AccountQuery(sort="severity", descending=True), "those who need help first"), View("by-login", AccountQuery(), ""),
-        View("locked", AccountQuery(states=(AccountState.LOCKED,)), ""), View("faults", AccountQuery(faults=True), "locked, expired, unused"),
-    ]  # fmt: skip
+def queue_view(name: str, figures: Sequence[int] = (), short: bool = False) -> View:
+    """The open tickets of one queue; figures: open, new, overdue, `short` as 12/3/1."""
+    named = [f"{number} {word}" for number, word in zip(figures, ("open", "new", "overdue"), strict=False) if number or word == "open"]
+    return View(name, "", "/".join(map(str, figures)) if short else ", ".join(named), origin="queue", exact={"queues": (name,)})
+
+
+def find_view(desk: Desk, domain: str, name: str, queues: Sequence[str] = ()) -> View | None:
+    """A view by its name, else a queue by its name, letter case aside."""
+    folded = name.strip().casefold()
+    for view in views(desk, domain):
+        if view.name.casefold() == folded:
+            return view
+    queue = next((queue for queue in queues if queue.casefold() == folded.removeprefix("queue:").strip('"')), None)
+    return queue_view(queue) if queue is not None else None

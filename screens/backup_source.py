@@ -74,6 +74,7 @@ class SnapshotSource(Source):
     list_method = "snapshots"
     first_sort = ("", False)
     sorts = ("time",)
+    kept = False
     columns = (
         Column("time", "Taken", 16),
         Column("age", "Age", 4, align="right"),

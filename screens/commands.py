@@ -28,7 +28,7 @@ SHORT = {
 }
 WORDS = (
     "tickets", "devices", "backups", "accounts", "jobs", "ledger", "wall", "view", "open", "ticket", "user", "device", "link", "unlink",
-    "theme", "refresh", "help", "quit", "call", "walkin", "schedules", "assign", "macro", "template", "undo", "drafts",
+    "theme", "refresh", "help", "quit", "call", "walkin", "schedules", "assign", "macro", "template", "undo", "drafts", "save", "unsave", "query",
 )  # fmt: skip
 
 
@@ -59,8 +59,6 @@ class Commands:
 
     def complete(self, head: str) -> Sequence[str]:
         """Whole words that may stand here."""
-        from console.views import views
-
         words = head.split(" ")
         if len(words) == 1:
             return [word for word in WORDS if word.startswith(words[0])]
@@ -72,10 +70,18 @@ class Commands:
             choices = [one.name for one in config.macros] if words[0] == "macro" else [one.name for one in config.templates]
         elif words[0] == "theme":
             choices = THEME_NAMES
-        elif words[0] == "view" or words[0] in DOMAINS:
+        elif words[0] in ("view", "save", "unsave") or words[0] in DOMAINS:
             domain = words[0] if words[0] in DOMAINS else self._screen.console.desk_screen().pane().source.domain
-            choices = [view.name for view in views(self._screen.desk.config, domain, self._screen.desk.actor.login)]
+            choices = self._views(domain, words[0] in ("save", "unsave"))
         return [word for word in choices if word.startswith(words[-1])]
+
+    def _views(self, domain: str, own: bool) -> list[str]:
+        from console.views import views
+
+        try:
+            return [view.name for view in views(self._screen.desk, domain) if view.origin == "yours" or not own]
+        except BackendError:  # the store can't be read: said where it is needed
+            return []
 
     async def run(self, typed: str) -> None:
         """One command."""
@@ -86,11 +92,15 @@ class Commands:
             name, rest = "ticket", name
         deeds: dict[str, Callable[[str], None]] = {
             "jobs": self._push("jobs"), "ledger": self._push("ledger"), "wall": self._push("wall"), "help": self._push("help"), "schedules": self._push("schedules"),
-            "view": self._view, "theme": self._theme, "quit": lambda _: self._screen.console.leave(),
+            "theme": self._theme, "quit": lambda _: self._screen.console.leave(),
             "refresh": lambda _: self._screen.console.desk_screen().refresh_all(),
         }  # fmt: skip
         if name in DOMAINS:
-            self._list(name, rest)
+            await self._list(name, rest)
+        elif name in ("view", "save", "unsave"):
+            await self._view(name, rest)
+        elif name == "query":
+            await self._query()
         elif name in ("call", "walkin"):
             await self._take_call(name, rest)
         elif name in ("assign", "macro", "template", "undo", "drafts"):
@@ -130,7 +140,7 @@ class Commands:
     def _push(self, name: str) -> Callable[[str], None]:
         return lambda _: self._screen.console.show(name, self._screen)
 
-    def _list(self, domain: str, rest: str) -> None:
+    async def _list(self, domain: str, rest: str) -> None:
         desk = self._screen.console.to_desk()
         desk.show_pane(DOMAINS.index(domain))  # type: ignore[arg-type]
         if not rest:
@@ -140,15 +150,31 @@ class Commands:
         keys = ListKeys(desk, desk.pane)
         if rest.startswith("/"):
             keys.apply(desk.pane(), rest[1:])
-        elif not keys.show_view(desk.pane(), rest):
+        elif not await keys.show_view(desk.pane(), rest):
             keys.apply(desk.pane(), rest)
 
-    def _view(self, name: str) -> None:
+    async def _view(self, name: str, rest: str) -> None:
+        """Show a view, keep what is shown as one, forget one."""
         from screens.list_keys import ListKeys
 
         desk = self._screen.console.to_desk()
-        if not ListKeys(desk, desk.pane).show_view(desk.pane(), name):
-            desk.say(f"No view {name!r} of {desk.pane().source.domain}; v shows them.", "warn")
+        keys = ListKeys(desk, desk.pane)
+        if not rest:
+            await keys.choose_view() if name == "view" else desk.say(f"{name} under which name? `{name} NAME`.", "warn")
+        elif name == "save":
+            await keys.save(rest)
+        elif name == "unsave":
+            await keys.drop(rest)
+        elif not await keys.show_view(desk.pane(), rest):
+            desk.say(f"No view {rest!r} of {desk.pane().source.domain}; v shows them.", "warn")
+
+    async def _query(self) -> None:
+        """What the list asks for and what it lacks, in full."""
+        from widgets.wrap import wrap
+
+        desk = self._screen.console.to_desk()
+        lines = [part for text in desk.pane().source.about() for part in wrap(text, max(20, desk.size.width - 3))]
+        await desk.bottom.ask("enter goes back", above=[((" " + line, ""),) for line in lines])
 
     def _theme(self, name: str) -> None:
         if name in THEME_NAMES:

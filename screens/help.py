@@ -43,7 +43,7 @@ class HelpScreen(PaperScreen):
         out += self._halves(width)
         out += heading("Command line", width, "press :")
         out += prose(
-            "call WHO WHAT (a caller on the line; #printing gives a category, !2 a priority), walkin WHO WHAT, assign WHO, macro NAME, template NAME, undo, drafts, tickets, devices, backups, accounts, jobs, ledger, wall, view NAME, open REF, ticket NUMBER, user LOGIN, dev NAME, link REF, "
+            "call WHO WHAT (a caller on the line; #printing gives a category, !2 a priority), walkin WHO WHAT, assign WHO, macro NAME, template NAME, undo, drafts, schedules, tickets, devices, backups, accounts, jobs, ledger, wall, view NAME (or a queue), save NAME and unsave NAME (what the list shows as a view of your own), query (what the list asks for and lacks), open REF, ticket NUMBER, user LOGIN, dev NAME, link REF, "
             "theme NAME, refresh, help, quit. Tab completes, up and down bring back what was typed.", width, "dim", " ",
         )  # fmt: skip
         out += heading("Mouse and clipboard", width)

@@ -45,6 +45,18 @@ class TicketSource(Source):
 
         return TicketQuery(phases=OPEN_PHASES)
 
+    def value(self, sort: str, item: Any) -> Any:
+        """As the store sorts: words letter by letter, numbers as numbers."""
+        from console.merging import ticket_value
+
+        return ticket_value(sort, item)
+
+    def kept_empty(self) -> frozenset[str]:
+        """Nobody has it, no queue: those stand first."""
+        from console.merging import EMPTY_TICKETS
+
+        return EMPTY_TICKETS
+
     def row(self, item: Any, several: bool) -> Row:
         """A ticket's line: overdue in words and colour, priority as P1 to P4."""
         from backends.contract import now

@@ -16,7 +16,7 @@ from textual.geometry import Offset
 from textual.message import Message
 
 from widgets.line_edit import LineEdit
-from widgets.toned import Line, Toned
+from widgets.toned import Line, Toned, fit
 
 
 @dataclass
@@ -98,9 +98,16 @@ class BottomLine(Toned, can_focus=True):
         self.refresh()
 
     async def choose(self, title: str, items: Sequence[tuple[str, str, str]], above: Sequence[Line] = ()) -> str | None:
-        """One of the items (key, answer, words) by its key, below the lines `above`."""
+        """One of the items (key, answer, words) by its key, below the lines `above`; in columns where they are many."""
+        room = max(1, self.app.size.height // 2 - 1)
+        columns = -(-len(items) // room)
+        rows = -(-len(items) // columns) if columns else 0
+        width = self.size.width // max(1, columns) - 5
         lines: list[Line] = [*above, ((" " + title, "title"),)]
-        lines += [((f"  {key}", "key"), (f"  {words}", "")) for key, _, words in items]
+        for row in range(rows):
+            line = [items[place] for place in range(row, len(items), rows)]
+            pieces = [((f"  {key}", "key"), (f"  {fit(words, width) if columns > 1 else words}", "")) for key, _, words in line]
+            lines.append(tuple(piece for pair in pieces for piece in pair))
         keys = {key: answer for key, answer, _ in items}
         return await self._put(_Question(lines, "press a key, esc leaves it", keys=keys))
 

@@ -86,14 +86,25 @@ class LineEdit:
             return
         head = self.text[: self.cursor]
         found = tuple(self._complete(head))
-        word = head[head.rfind(" ") + 1 :]
+        word = head[_word_start(head) :]
         shared = _shared_start(found)
-        if len(found) == 1:
+        if len(found) == 1 and shared[-1:] not in (":", "<", ">"):
             shared += " "
         if len(shared) > len(word):
             self.text = head[: len(head) - len(word)] + shared + self.text[self.cursor :]
             self.cursor = len(head) - len(word) + len(shared)
         self.candidates = found if len(found) > 1 else ()
+
+
+def _word_start(head: str) -> int:
+    """Where the last word begins; a blank in quotes is part of it."""
+    start, inside = 0, False
+    for place, letter in enumerate(head):
+        if letter == '"':
+            inside = not inside
+        elif letter == " " and not inside:
+            start = place + 1
+    return start
 
 
 def _shared_start(words: Sequence[str]) -> str:

@@ -129,6 +129,9 @@ class Store(Protocol):
     def count(self, collection: str, where: Where = All()) -> int:
         """How many match, without loading them."""
 
+    def tally(self, collection: str, where: Where, *fields: str) -> dict[tuple[str | int | float | None, ...], int]:
+        """How many match, by the values of these fields, without loading them: {("Network", "new"): 12, ...}."""
+
     def position(self, collection: str, id: str, where: Where = All(), order: Sequence[Order] = ()) -> int | None:
         """The offset of a record in that list, or None: the cursor stays on its record when the list moves."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -75,3 +76,9 @@ def sort_rows(rows: list[Row], order: Sequence[Order]) -> list[Row]:
 
 def _ranked(pair: tuple[Scalar, Row]) -> tuple[bool, Any]:
     return isinstance(pair[0], str), pair[0]
+
+
+def tallied(docs: Iterable[Mapping[str, Any]], fields: Sequence[str]) -> dict[tuple[Scalar, ...], int]:
+    """How many documents, by the values of these fields."""
+    getters = [getter(field) for field in fields]
+    return dict(Counter(tuple(scalar(get(doc)) for get in getters) for doc in docs))

@@ -18,7 +18,7 @@ from backends.store.contract import All, Doc, Feed, Order, Record, Where
 from backends.store.sqlite_pool import Pool
 from backends.store.sqlite_tables import Collection, Layout, has_base, make_base
 from backends.store.sqlite_where import before, compile_order, compile_where, searches
-from backends.store.values import collection_name, dump, only
+from backends.store.values import Scalar, collection_name, dump, only
 
 OPS_KEPT = 5_000
 _LOAD_CACHE_KIB = 64 * 1024
@@ -59,9 +59,13 @@ class SqliteStore:
         collection_name(collection)
         with self._pool.reading() as connection:
             lacking = self._layout.lacks(connection, collection, fields)
-        if lacking:
+        if not lacking:
+            return
+        with self._writing() as connection:
+            self._layout.widen(connection, collection, lacking)
+        for spec in lacking:  # each stands when it is made: a start that was cut off goes on where it was
             with self._writing() as connection:
-                self._layout.declare(connection, collection, lacking)
+                self._layout.declare(connection, collection, spec)
 
     # -- reading ----------------------------------------------------------------------------------------
 
@@ -95,9 +99,10 @@ class SqliteStore:
                 return []
             columns = found.columns()
             condition, values = compile_where(where, columns)
-            sort = compile_order(order, columns, sort=searches(where))
+            source = found.source(where, order)
+            sort = compile_order(order, columns, sort=searches(where) and "INDEXED BY" not in source)
             rows = connection.execute(
-                f"SELECT c.n, c.id, c.rev, c.seq FROM {found.rows} AS c WHERE {condition} {sort} LIMIT ? OFFSET ?",
+                f"SELECT c.n, c.id, c.rev, c.seq FROM {source} WHERE {condition} {sort} LIMIT ? OFFSET ?",
                 [*values, -1 if limit is None else limit, offset],
             ).fetchall()
             docs = self._docs(connection, found, [row[0] for row in rows], fields)
@@ -121,6 +126,17 @@ class SqliteStore:
         """How many match."""
         with self._reading(collection) as (connection, found):
             return self._count(connection, found, [compile_where(where, found.columns())]) if found else 0
+
+    def tally(self, collection: str, where: Where, *fields: str) -> dict[tuple[Scalar, ...], int]:
+        """How many match, by the values of these fields."""
+        with self._reading(collection) as (connection, found):
+            if found is None:
+                return {}
+            columns = found.columns()
+            condition, values = compile_where(where, columns)
+            names = ", ".join(columns.of(field) for field in fields)
+            text = f"SELECT {names}, count(*) FROM {found.rows} AS c WHERE {condition} GROUP BY {names}"
+            return {tuple(row[:-1]): int(row[-1]) for row in connection.execute(text, values)}
 
     @staticmethod
     def _count(connection: sqlite3.Connection, found: Collection, parts: Sequence[tuple[str, list[Any]]]) -> int:

@@ -15,10 +15,10 @@ from tinydb.table import Table
 
 from backends.errors import Conflict, Damaged, NotFound
 from backends.store.contract import All, Doc, Feed, Order, Record, Where
-from backends.store.matching import Row, matcher, sort_rows
+from backends.store.matching import Row, matcher, sort_rows, tallied
 from backends.store.tinydb_state import Entry
 from backends.store.tinydb_storage import SharedStorage
-from backends.store.values import collection_name, only, plain
+from backends.store.values import Scalar, collection_name, only, plain
 
 OUTGROWN = 10_000
 _SNAPSHOT_AFTER = 1_000
@@ -112,6 +112,11 @@ class TinydbStore:
         """How many match."""
         with self._read:
             return len(self._rows(collection, where))
+
+    def tally(self, collection: str, where: Where, *fields: str) -> dict[tuple[Scalar, ...], int]:
+        """How many match, by the values of these fields."""
+        with self._read:
+            return tallied((doc for _, doc in self._rows(collection, where)), fields)
 
     def position(self, collection: str, id: str, where: Where = All(), order: Sequence[Order] = ()) -> int | None:
         """Where it stands in the list."""

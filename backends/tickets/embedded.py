@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -41,6 +42,7 @@ from backends.tickets.waking import wake
 from backends.tickets.workflow import Statuses
 
 DEADLINE = 10.0
+AT_ONCE = 200
 COUNT_KEPT = 20.0
 """Seconds a count is kept while nothing changes: "overdue" moves with the clock."""
 QUEUES = ("Service desk", "Network", "Systems", "Applications", "Web", "Facilities AV")
@@ -104,7 +106,7 @@ class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs, MailVerbs):
         await in_thread(60.0, self._declare)
 
     def _declare(self) -> None:
-        self._store.index(TICKETS, *query.INDEXES, "updated_at,search")
+        self._store.index(TICKETS, *query.INDEXES)
         self._store.index(EVENTS, "ticket,seq", "op_id")
         self._promised()
         if self._mailing is not None:
@@ -116,7 +118,7 @@ class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs, MailVerbs):
         known = self._store.get(SETTINGS, f"promise-{self.name}")
         if known is not None and known.doc.get("is") == print_:
             return
-        for record in self._store.select(TICKETS, Test("phase", "any", _OPEN)):
+        for record in self._open_ones():
             due = self._house.promise.due(record.doc)
             wanted = iso(due) if due is not None else None
             if record.doc.get("due_at") != wanted:
@@ -124,6 +126,14 @@ class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs, MailVerbs):
                 with contextlib.suppress(Conflict):
                     self._store.update(TICKETS, record.id, doc, rev=record.rev)
         self._store.put(SETTINGS, f"promise-{self.name}", {"is": print_})
+
+    def _open_ones(self) -> Iterator[Record]:
+        """The open tickets, a few at a time: there may be very many."""
+        for offset in itertools.count(0, AT_ONCE):
+            found = self._store.select(TICKETS, Test("phase", "any", _OPEN), offset=offset, limit=AT_ONCE)
+            yield from found
+            if len(found) < AT_ONCE:
+                return
 
     async def health(self) -> Health:
         """Says when the store is outgrown."""
@@ -237,15 +247,16 @@ class EmbeddedTickets(EmbeddedVerbs, ScheduleVerbs, MailVerbs):
         kept = self._counted
         if kept is not None and kept[0] == seq and time.monotonic() - kept[1] < COUNT_KEPT:
             return kept[2]
-        open_ = self._store.select(TICKETS, Test("phase", "any", _OPEN), fields=("phase", "assignee", "due_at"))
-        moment = iso(now())
+        open_ = Test("phase", "any", _OPEN)
+        late = self._store.tally(TICKETS, All((open_, Test("due_at", "lt", iso(now())))), "queue")
         people: dict[str, int] = {}
-        for record in open_:
-            who = str(record.doc.get("assignee", ""))
-            people[who] = people.get(who, 0) + 1
+        queues: dict[str, tuple[int, int, int]] = {str(queue or ""): (0, 0, number) for (queue,), number in late.items()}
+        for (queue, phase, who), number in self._store.tally(TICKETS, open_, "queue", "phase", "assignee").items():
+            people[str(who or "")] = people.get(str(who or ""), 0) + number
+            opened, fresh, overdue = queues.get(str(queue or ""), (0, 0, 0))
+            queues[str(queue or "")] = (opened + number, fresh + (number if phase == Phase.NEW else 0), overdue)
         counted = QueueCount(
-            len(open_), sum(record.doc["phase"] == Phase.NEW for record in open_),
-            sum((record.doc.get("due_at") or "~") < moment for record in open_), people.pop("", 0), people,
+            sum(one[0] for one in queues.values()), sum(one[1] for one in queues.values()), sum(late.values()), people.pop("", 0), people, queues,
         )  # fmt: skip
         self._counted = (seq, time.monotonic(), counted)
         return counted

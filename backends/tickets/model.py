@@ -291,6 +291,8 @@ class QueueCount:
     overdue: int = 0
     unassigned: int = 0
     by_assignee: Mapping[str, int] = field(default_factory=dict)
+    by_queue: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    """Queue -> open, new, overdue; empty where the system can't say it cheaply."""
 
 
 ScheduleState = Literal["waiting", "due", "late", "overdue", "failing", "paused", "ended"]

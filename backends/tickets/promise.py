@@ -16,9 +16,9 @@ from backends.errors import BadConfig
 from backends.options import seconds
 from backends.tickets.calendar import Calendar, read_calendars
 from backends.tickets.clock import MATCHED, Clock, Mode, Span
-from backends.tickets.model import Phase, SlaTarget
+from backends.tickets.model import Event, Phase, SlaTarget, Ticket
 from backends.tickets.policies import Policy, policy_of, read_policies, usual_policies
-from backends.tickets.sla import WORDS, Sla, Target, judge
+from backends.tickets.sla import WORDS, Sla, Target, judge, standing
 
 FAR = timedelta(days=30)
 _MODES: Mapping[str, Mode] = {Phase.PAUSED: "pause", Phase.RESOLVED: "stop", Phase.CLOSED: "stop"}
@@ -70,6 +70,16 @@ class Promise:
         if found is None:
             return ()
         return tuple(_shown(found, target) for target in found.targets)
+
+    def of_events(
+        self, events: Sequence[Event], at: datetime, phases: Mapping[str, Phase], ticket: Ticket
+    ) -> tuple[tuple[SlaTarget, ...], datetime | None]:
+        """(targets, when the one that counts is due) of a ticket of another system, by its events alone; nothing where no policy fits."""
+        found = standing(events, self.policies, self.calendars, at, phases=phases, ticket=ticket)
+        if found is None:
+            return (), None
+        target = found.next()
+        return tuple(_shown(found, one) for one in found.targets), target.due_at if target is not None else None
 
 
 def _shown(sla: Sla, target: Target) -> SlaTarget:

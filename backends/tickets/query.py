@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from backends.store.contract import All, AnyOf, Not, Order, Test, Where
+from backends.store.values import dump, field_name
 from backends.tickets.events import iso
 from backends.tickets.model import Term, TicketQuery
 
 INDEXES = (
     "number", "phase,updated_at", "queue,updated_at", "assignee,updated_at", "status", "priority", "updated_at", "created_at", "due_at",
-    "login", "ref_first", "ref_second", "ref_more", "dedupe_key", "pending_until", "team",
+    "login", "ref_first", "ref_second", "ref_more", "dedupe_key", "pending_until", "team", "requester", "subject", "category", "kind,updated_at", "location", "origin,updated_at",
+    "email", "pending_reason", "tags,updated_at", "fields", "updated_at,search",
 )  # fmt: skip
 """What lists filter and sort by: declared to the store, so that a page of 100,000 tickets reads only itself."""
 
@@ -37,7 +40,11 @@ def where(query: TicketQuery, at: datetime) -> Where:
     return All(tuple(parts))
 
 
-_STORED = {"owner": "assignee", "created": "created_at", "updated": "updated_at", "due": "due_at", "pending": "pending_until", "vendor": "pending_reason"}
+_STORED = {
+    "owner": "assignee", "created": "created_at", "updated": "updated_at", "due": "due_at", "pending": "pending_until", "vendor": "pending_reason", "tag": "tags",
+    "ref": "refs", "text": "search",
+}  # fmt: skip
+_CASES: tuple[Callable[[str], str], ...] = (str, str.lower, str.upper, str.capitalize)
 
 
 def condition(term: Term) -> Where:
@@ -47,13 +54,13 @@ def condition(term: Term) -> Where:
 
 
 def _condition(term: Term) -> Where:
+    if term.field == "field":
+        return _custom(term.values[0], term.values[1:], term.op)
     field = _STORED.get(term.field, term.field)
     if term.op == "none":
         return AnyOf((Test(field, "eq", None), Test(field, "eq", "")))
     if term.op in ("before", "after"):
         return Test(field, "lt" if term.op == "before" else "gt", iso(datetime.fromisoformat(term.values[0])))
-    if term.field == "field":
-        return AnyOf(tuple(Test(f"fields.{term.values[0]}", "eq", value) for value in term.values[1:]))
     return AnyOf(tuple(_value(term.field, field, term.op, value) for value in term.values))
 
 
@@ -63,13 +70,42 @@ def _value(name: str, field: str, op: str, value: str) -> Where:
     if name == "ref":
         return about(value)
     if name in ("tag", "mentioned", "follower"):
-        return Test({"tag": "tags", "mentioned": "mentioned", "follower": "followers"}[name], "member", value)
+        stored = {"tag": "tags", "mentioned": "mentioned", "follower": "followers"}[name]
+        return AnyOf(tuple(Test(stored, "member", word) for word in _cased(value)))
     if name in ("priority", "number"):
-        digits = value.upper().removeprefix("T-").removeprefix("P")
-        return Test(field, "eq", int(digits) if digits.isdigit() else -1)
+        digits = value.upper().removeprefix("T-").removeprefix("P").removeprefix("#")
+        return Test(field, "eq", int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 16 else -1)
     if name == "text":
         return All(tuple(Test("search", "has", word) for word in value.lower().split()))
-    return Test(field, "has" if op == "has" else "eq", value)
+    if op == "has":
+        return Test(field, "has", value)
+    return Test(field, "any", tuple(_cased(value))) if value else Test(field, "eq", value)
+
+
+def _cased(value: str) -> list[str]:
+    """The word as it is written here or there: the store compares letter by letter."""
+    return list(dict.fromkeys(case(value) for case in _CASES))
+
+
+def _custom(name: str, values: Sequence[str], op: str) -> Where:
+    """A custom field: one value or a list of them, words or numbers."""
+    field = f"fields.{name}"
+    try:
+        field_name(field)
+        if "." in name:
+            raise ValueError(name)
+    except ValueError:  # a name that is no path: looked for in the text of all fields
+        key = dump(name)
+        found: Where = AnyOf(tuple(Test("fields", "has", f"{key}:{dump(value)}") for value in values)) if op != "none" else Not(Test("fields", "has", f"{key}:"))
+        return found
+    if op == "none":
+        return AnyOf((Test(field, "eq", None), Test(field, "eq", "")))
+    parts: list[Where] = []
+    for value in values:
+        parts += [Test(field, "any", tuple(_cased(value))), *(Test(field, "member", word) for word in _cased(value))]
+        if value.isascii() and value.isdecimal() and len(value) < 16:
+            parts.append(Test(field, "eq", int(value)))
+    return AnyOf(tuple(parts))
 
 
 def requested_by(who: str) -> Where:

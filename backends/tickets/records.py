@@ -73,3 +73,14 @@ def _approval(doc: Mapping[str, Any]) -> Approval:
         str(doc["id"]), clean(str(doc["what"])), clean(str(doc["by"])), moment(doc.get("asked")), str(doc.get("decision", "")), clean(str(doc.get("document", ""))),
         moment(doc.get("at")),
     )  # fmt: skip
+
+
+def kept(doc: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a ticket that a sidecar document holds, by the names of the model's fields."""
+    until = doc.get("wake_at")
+    return {
+        "refs": tuple(doc.get("refs", ())), "checklist": tuple((clean(text), bool(done)) for text, done in doc.get("checklist", ())),
+        "approvals": tuple(map(_approval, doc.get("approvals", ()))), "followers": tuple(clean(login) for login in doc.get("followers", ())),
+        "referrals": tuple(map(_referral, doc.get("referrals", ()))), "pending_reason": clean(doc.get("pending_reason") or ""),
+        "pending_until": moment(until) if until and until != "begun" else None,
+    }  # fmt: skip

@@ -11,7 +11,7 @@ from backends.errors import BackendError, Invalid, NoSpace
 from console.cli.output import Output
 from console.config import SYSTEM_FILE, config_files
 from console.desk import Desk
-from console.registry import adapters, load_adapter
+from console.registry import adapters, load_adapter, options_of
 
 _ON = {"tickets": ("desk", "embedded"), "devices": ("here", "local"), "accounts": ("here", "posix")}
 
@@ -42,7 +42,7 @@ def commented(site: str, timezone: str) -> str:
 
 def _adapter(domain: str, name: str) -> list[str]:
     try:
-        options = load_adapter(domain, name).OPTIONS  # type: ignore[attr-defined]
+        options = options_of(domain, load_adapter(domain, name))
     except BackendError:
         return []
     place, default = _ON.get(domain, ("main", ""))

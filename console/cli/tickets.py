@@ -8,26 +8,21 @@ from typing import Any
 
 from backends.contract import Change, now
 from backends.errors import Invalid, NotFound
-from backends.tickets.model import OPEN_PHASES, TicketQuery, TicketRow
+from backends.tickets.model import TicketRow
 from console.batch import Deed
 from console.cli.options import read_options, write_options
 from console.cli.output import Output
 from console.cli.ticket_batch import add_batches, fairest_of, numbers_of, run_batch
 from console.cli.ticket_export import add_export
 from console.cli.ticket_import import add_import
+from console.cli.ticket_list import list_tickets
 from console.cli.ticket_work import add_work, text
 from console.cli.writing import run_change
 from console.desk import Desk
 from console.macros import FAIR
 from console.placeholders import plain_values
-from console.query_text import read_query
 from console.spent import minutes_spent
 from console.templates import ticket_of
-
-_COLUMNS = (
-    ("number", "TICKET"), ("priority", "P"), ("status", "STATUS"), ("due_at", "DUE"), ("assignee", "ASSIGNEE"), ("queue", "QUEUE"),
-    ("requester", "REQUESTER"), ("subject", "SUBJECT"),
-)  # fmt: skip
 
 
 def add_verbs(verbs: Any) -> None:
@@ -119,24 +114,6 @@ def _arguments(name: str, parser: argparse.ArgumentParser) -> None:
 
 def _item(row: TicketRow) -> dict[str, Any]:
     return {**dataclasses.asdict(row), "phase": str(row.phase)}
-
-
-async def list_tickets(desk: Desk, args: argparse.Namespace, out: Output) -> int:
-    """A window of a list."""
-    backend = await desk.backend("tickets", args.backend)
-    query = TicketQuery(
-        text=args.text if not args.searching else "", statuses=tuple(args.status), queues=tuple(args.queue), requester=args.requester,
-        phases=() if args.closed_too or args.searching or args.status else OPEN_PHASES, overdue=args.overdue,
-        assignees=(desk.actor.login,) if args.mine else tuple(args.assignee), sort=args.sort, descending=not args.ascending,
-    )  # fmt: skip
-    if args.filter or args.searching:
-        query = read_query("tickets", args.text if args.searching else args.filter, query, desk.actor.login)
-    page = await backend.tickets(query, args.offset, args.limit)
-    rows = [{**_item(row), "priority": f"P{row.priority}"} if not out.json else _item(row) for row in page.items]
-    out.rows("tickets", _COLUMNS, rows, total=page.total, offset=page.offset)
-    if not out.json and page.total is not None and page.total > args.offset + len(rows):
-        out.warn(f"{len(rows)} of {page.total:,}; --offset {args.offset + len(rows)} goes on")
-    return 0
 
 
 async def show(desk: Desk, args: argparse.Namespace, out: Output) -> int:

@@ -337,3 +337,47 @@ def test_threads_share_one_store(store: Store) -> None:
 async def test_from_an_event_loop(store: Store) -> None:
     made = await asyncio.gather(*(in_thread(20, store.insert, "t", {"n": n}) for n in range(20)))
     assert sorted(record.seq for record in made) == list(range(1, 21))
+
+
+def test_a_tally_counts_by_values(store: Store) -> None:
+    store.index("t", "queue")
+    for number, queue in enumerate(("net", "net", "web", None)):
+        store.insert("t", {"queue": queue, "phase": "new" if number else "paused", "n": number} if queue else {"phase": "new", "n": number})
+    assert store.tally("t", All(), "queue", "phase") == {("net", "paused"): 1, ("net", "new"): 1, ("web", "new"): 1, (None, "new"): 1}
+    assert store.tally("t", Test("n", "ge", 1), "queue") == {("net",): 1, ("web",): 1, (None,): 1} and store.tally("none", All(), "x") == {}
+
+
+LETTERS = "aAäÄßẞσΣςiİıkKåÅωΩ%_\\\"[*?]' é"
+
+
+@given(texts=st.lists(st.text(LETTERS, max_size=8), max_size=12), wanted=st.text(LETTERS.replace("i", "").replace("k", ""), min_size=1, max_size=4))
+@settings(deadline=None, max_examples=50)
+def test_text_is_found_alike_in_any_letters(texts: list[str], wanted: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        opened = open_store(Path(folder), "sqlite")
+        opened.index("t", "at", "at,text")
+        opened.load("t", ((str(number), {"at": number % 3, "text": text}) for number, text in enumerate(texts)))
+        expected = {str(number) for number, text in enumerate(texts) if wanted.lower() in text.lower()}
+        for where in (Test("text", "has", wanted), All((Test("text", "has", wanted), Test("at", "ge", 0)))):
+            assert {record.id for record in opened.select("t", where, [Order("at")])} == expected
+            assert opened.count("t", Not(where)) == len(texts) - len(expected)
+        opened.close()
+
+
+def test_lists_and_objects_are_found_by_their_column_as_by_the_document(tmp_path: Path) -> None:
+    docs: list[dict[str, Any]] = [
+        {"tags": ["a", "ä"]}, {"tags": "a"}, {"tags": {"a": "a"}}, {"tags": ["A", 1, None]}, {}, {"fields": {"room": "a", "n": 1}}, {"fields": "room"},
+        {"fields": {"room": ["a"]}}, {"tags": ["\ud800", "ä"]}, {"fields": {"room": None}}, {"tags": ['a"', "\\"]},
+    ]  # fmt: skip
+    opened = [open_store(tmp_path / engine, engine) for engine in ENGINES]
+    for one in opened:
+        one.index("t", "tags", "fields")
+        for number, doc in enumerate(docs):
+            one.insert("t", doc, id=str(number))
+    for value in ("a", "ä", "A", 1, None, 'a"', "\\", "room"):
+        for test in (Test("tags", "member", value), Test("fields.room", "eq", value), Test("fields.room", "any", (value, "zz")), Test("fields.room", "member", value), Test("fields.n", "ne", value)):
+            found = [sorted(record.id for record in one.select("t", test)) for one in opened]
+            inverse = [sorted(record.id for record in one.select("t", Not(test))) for one in opened]
+            assert found[0] == found[1] and inverse[0] == inverse[1], (test, found)
+    for one in opened:
+        one.close()
