@@ -27,7 +27,7 @@ from tests.servers.rt_server import RtServer
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 SEED = int(os.environ.get("DESKSIDE_SEED", "20261124"))
 COUNT = int(os.environ.get("DESKSIDE_INTERLEAVINGS", "1000"))
-SECONDS = 3600.0 if os.environ.get("DESKSIDE_TEST_ALL") == "1" else 45.0
+SECONDS = 3600.0 if os.environ.get("DESKSIDE_TEST_ALL") == "1" else 25.0
 FEWEST = 25
 TICKETS = 5
 """Worked on at once."""
