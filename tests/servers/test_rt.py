@@ -70,9 +70,10 @@ class TestQueries:
     """TicketSQL means what was asked, quoted rightly, exact where RT is not."""
 
     @pytest.fixture
-    async def desk(self, backend: Any, local: Local) -> Any:
+    async def desk(self, rt_server: RtServer, backend: Any, local: Local) -> Any:
         for number, subject in enumerate(SUBJECTS):
-            await new(backend, subject, priority=1 + number % 4, fields={"Vendor": "Copier Co" if number % 2 else "Other_Co"})
+            made = {"Queue": local.queue, "Subject": subject, "Requestor": "jdoe@example.org", "Priority": (80, 60, 30, 0)[number % 4], "CustomFields": {"Vendor": "Copier Co" if number % 2 else "Other_Co"}}
+            assert rt_server.call("POST", "/ticket", who="tech1", json=made).status_code == 201
         await do(backend, "take", (await backend.tickets(local.mine(text="plain"))).items[0].id)
         return backend
 
