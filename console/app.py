@@ -18,7 +18,7 @@ from textual.screen import Screen
 
 from backends.domains import DOMAINS
 from backends.errors import BackendError
-from console.desk import Desk
+from console.desk import Desk, Opened
 from console.following import Following
 from console.keymap import Keymap
 from console.presence import Presence
@@ -40,6 +40,16 @@ SEAT_EVERY = 20.0
 MAIL_EVERY = 30.0
 
 Word = Literal["ok", "warn", "down", "unknown"]
+
+_WORDS: tuple[Word, ...] = ("ok", "unknown", "warn", "down")
+
+
+def _word(opened: Opened) -> Word:
+    if opened.error is not None:
+        return "down"
+    if opened.backend is None:
+        return "unknown"
+    return opened.health.word if opened.health else "ok"
 
 
 class ConsoleApp(App[int], inherit_bindings=False):
@@ -251,19 +261,18 @@ class ConsoleApp(App[int], inherit_bindings=False):
         return f"{self.desk.actor.login}@{os.uname().nodename}  {self.desk.actor.role}"
 
     def health_words(self) -> list[tuple[Word, str]]:
-        """One word a domain: "tickets ok", "devices down"."""
+        """One word a domain: "tickets ok", "devices down"; of several systems those that are worst by name: "rt down"."""
         words: list[tuple[Word, str]] = []
         for domain in DOMAINS:
             opened = self.desk.backends(domain)
             if not opened:
                 continue
-            if any(item.error is not None for item in opened):
-                words.append(("down", f"{domain} down"))
-            elif any(item.backend is None for item in opened):
-                words.append(("unknown", f"{domain} ..."))
-            else:
-                worst = max((item.health.word if item.health else "ok" for item in opened), key=["ok", "unknown", "warn", "down"].index)
-                words.append((worst, f"{domain} {worst}"))
+            found = [(_word(item), item.name) for item in opened]
+            worst = max((word for word, _ in found), key=_WORDS.index)
+            bad = [name for word, name in found if word == worst]
+            named = domain if len(bad) == len(found) else ", ".join(bad)
+            opening = any(item.backend is None and item.error is None for item in opened)
+            words.append((worst, f"{named} {'...' if worst == 'unknown' and opening else worst}"))
         return words
 
     def global_handlers(self, screen: ConsoleScreen) -> Mapping[str, Handler]:

@@ -6,23 +6,28 @@ Never imports textual.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import time
 
+from backends.contract import Health
 from backends.domains import DOMAINS
 from backends.errors import BackendError
-from console.desk import Desk
+from console.desk import Desk, Opened
 
 DEADLINE = 3.0
 """Seconds a feed may take; a hung one is asked again at the next look."""
+SAID_AGAIN = 30.0
+"""Seconds after which the lists of a system that does not answer show its age anew."""
 
 
 class Following:
-    """Cursors into every change feed the desk has."""
+    """Cursors into every change feed the desk has. A feed that fails is a system that is down, until it answers again."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._cursors: dict[tuple[str, str], int] = {}
         self._busy: set[tuple[str, str]] = set()
+        self._silent: dict[tuple[str, str], float] = {}
+        """Systems whose feed failed, with the moment their lists were last told so."""
         self._live_rev = -1
 
     async def look(self) -> set[str]:
@@ -32,21 +37,34 @@ class Following:
             for opened in self._desk.backends(domain):
                 key = (domain, opened.name)
                 if opened.backend is not None and hasattr(opened.backend, "changes") and key not in self._busy:
-                    asks.append(self._ask(key, opened.backend))
+                    asks.append(self._ask(key, opened))
         found = set(await asyncio.gather(*asks)) - {""}
         return found | self._live()
 
-    async def _ask(self, key: tuple[str, str], backend: Any) -> str:
+    async def _ask(self, key: tuple[str, str], opened: Opened) -> str:
         self._busy.add(key)
         try:
             known = self._cursors.get(key, -1)
-            cursor, ids = await asyncio.wait_for(backend.changes(known), DEADLINE)
+            cursor, ids = await asyncio.wait_for(opened.backend.changes(known), DEADLINE)
             self._cursors[key] = cursor
+            if self._silent.pop(key, None) is not None:
+                opened.health = await asyncio.wait_for(opened.backend.health(), DEADLINE)
+                return key[0]
             return key[0] if known >= 0 and ids else ""
-        except (BackendError, TimeoutError):
-            return ""
+        except BackendError as error:
+            return self._down(key, opened, error.sentence())
+        except TimeoutError:
+            return self._down(key, opened, f"no answer within {DEADLINE:g} s")
         finally:
             self._busy.discard(key)
+
+    def _down(self, key: tuple[str, str], opened: Opened, text: str) -> str:
+        opened.health = Health("down", text)
+        told = self._silent.get(key)
+        if told is not None and time.monotonic() - told < SAID_AGAIN:
+            return ""
+        self._silent[key] = time.monotonic()
+        return key[0]
 
     def _live(self) -> set[str]:
         if self._desk.live is None:

@@ -45,10 +45,7 @@ def ticket_lines(ticket: Ticket, events: Sequence[Event], links: Sequence[str], 
     out += fields(_facts(ticket, timezone), width)
     out += _promises(ticket, width)
     out += _work(ticket, timezone, width)
-    for title, rows in (("Open from the same person", around.theirs), ("Solved before, by its words", around.alike)):
-        if rows:
-            out += heading(title, width)
-            out += [((f" {row.number} ", "accent"), (f" {row.status:12} ", "dim"), (row.subject, "")) for row in rows]
+    out += _others(around, width)
     if links:
         out += heading("Linked", width, "J jumps")
         out += [((" " + link, "accent"),) for link in links]
@@ -56,6 +53,24 @@ def ticket_lines(ticket: Ticket, events: Sequence[Event], links: Sequence[str], 
     for event in reversed(events):
         out += _event(event, timezone, width)
     return out
+
+
+NARROW = 120
+"""Below this many columns other tickets get a line each kind, so that the timeline is in sight."""
+
+
+def _others(around: Around, width: int) -> list[Line]:
+    """The requester's other tickets, and solved ones that sound alike."""
+    out: list[Line] = []
+    for title, short, rows in (("Open from the same person", "Also open", around.theirs), ("Solved before, by its words", "Solved alike", around.alike)):
+        if rows and width < NARROW:
+            row, more = rows[0], f"   and {', '.join(one.number for one in rows[1:])}" if rows[1:] else ""
+            room = max(8, width - 18 - len(row.number) - len(more))
+            out.append(((f" {short:13}", "dim"), (f"{row.number} ", "accent"), (row.subject if len(row.subject) <= room else row.subject[: room - 1] + "…", ""), (more, "dim")))
+        elif rows:
+            out += heading(title, width)
+            out += [((f" {row.number} ", "accent"), (f" {row.status:12} ", "dim"), (row.subject, "")) for row in rows]
+    return [(), *out] if out and width < NARROW else out
 
 
 def _facts(ticket: Ticket, timezone: str) -> list[tuple[str, str, str]]:
@@ -148,7 +163,7 @@ def _waiting(ticket: Ticket, timezone: str) -> str:
 
 def _event(event: Event, timezone: str, width: int) -> list[Line]:
     tone = "public" if event.public else "internal"
-    word = "PUBLIC  " if event.public else "internal"
+    word = "PUBLIC  " if event.public else "opened  " if event.type == "created" else "internal"
     deed = _DEEDS.get(event.type, event.type.replace("_", " "))
     spent = f"  {event.minutes} min" if event.minutes else ""
     out: list[Line] = [
@@ -158,6 +173,8 @@ def _event(event: Event, timezone: str, width: int) -> list[Line]:
     out += [_difference(change.field, change.old, change.new, timezone) for change in event.changes if change.field not in _SHOWN_ABOVE]
     if event.body:
         out += prose(event.body, width - 2, "", "   ┃ " if event.public else "   │ ")
+    if event.quoted:
+        out.append(((f"   … {len(event.quoted.splitlines())} quoted lines of what it answers; `tickets show` has them", "dim"),))
     return out
 
 

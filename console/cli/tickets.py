@@ -140,6 +140,8 @@ async def show(desk: Desk, args: argparse.Namespace, out: Output) -> int:
             out.say(f"  {change.field}: {change.old or 'nothing'} -> {change.new or 'nothing'}")
         if event.body:
             out.say("  " + event.body.replace("\n", "\n  "))
+        if event.quoted:
+            out.say("  > " + event.quoted.replace("\n", "\n  > "))
     return 0
 
 
