@@ -126,14 +126,18 @@ class Applying:
         target = outcome.target or plan.change.target or await self._made(plan)
         ticket = await self._reads.bare(target)
         history = await self._history(plan, outcome, ticket.row.id) if "overwrote" in plan.expected else None
+        since = _since(plan, outcome) if history is not None else 0
+        ours = [item for item in history or () if rt_reading.number_of(item.get("id")) > since]
+        if ours and later(ours, plan.change.values["raw"], await self._me()):
+            ticket = await self._reads.bare(target)
         ticket = await self._reads.completed(ticket, history)
         found: dict[str, Any] = {}
         for name, wanted in plan.expected.items():
             if name == "body":
                 found[name] = wanted if await self._is_there(plan, outcome, str(wanted)) else None
             elif name == "overwrote":
-                since = _since(plan, outcome)
-                found[name] = overwritten([item for item in history or () if rt_reading.number_of(item.get("id")) > since], plan.change.values["raw"], await self._me())
+                stands = {field: reading(ticket, field) == value for field, value in plan.expected.items()}
+                found[name] = overwritten(ours, plan.change.values["raw"], await self._me(), stands)
             elif name == "files":
                 there = [[file.name, file.size] for file in ticket.attachments if str(file.event) == outcome.applied.get("transaction", str(file.event))]
                 found[name] = sorted(file for file in wanted if file in there)
@@ -181,20 +185,36 @@ def _since(plan: Plan, outcome: Outcome) -> int:
     return rt_reading.number_of(outcome.applied.get("since") or plan.change.values["etag"])
 
 
-def overwritten(history: Sequence[Mapping[str, Any]], raw: Mapping[str, Sequence[Any]], me: str) -> str:
-    """Values of others that came between what was seen and what was written. `history` is RT's since then, oldest first; `raw` as in a plan."""
+def overwritten(history: Sequence[Mapping[str, Any]], raw: Mapping[str, Sequence[Any]], me: str, stands: Mapping[str, bool]) -> str:
+    """Values of others that ours wiped out; "nothing" when there are none. `history` is RT's since the ticket was looked at, oldest first.
+
+    `raw` as in a plan. What others wrote before us and we had not seen is lost. RT changes a ticket and only then notes it, so what stands
+    after ours in its history may have come before: it is lost where ours is still there (`stands`) when the ticket is read after the history.
+    """
     found = []
-    for name, (old, new) in raw.items():
-        entries = [item for item in history if str(item.get("Field")) == name and item.get("Type") in ("Set", "Status", "CustomField")]
-        ours = [item for item in entries if item.get("NewValue") == new and rt_reading.name_of(item.get("Creator")) == me]
-        if not ours:
+    for name, (old, new, field) in raw.items():
+        entries, place = _entries(history, name, new, me)
+        if place is None:
             continue
-        before = [item for item in entries[: entries.index(ours[-1])] if item.get("NewValue") not in (new, old)]
-        if before:
-            found.append(f"{name}: {clean(str(before[-1].get('NewValue')))} of {rt_reading.name_of(before[-1].get('Creator'))}")
-        elif old is not None and (seen := ours[-1].get("OldValue")) not in (old, None):
+        others = [item for item in (entries if stands.get(field) else entries[:place]) if item.get("NewValue") not in (new, old)]
+        if others:
+            found.append(f"{name}: {clean(str(others[-1].get('NewValue')))} of {rt_reading.name_of(others[-1].get('Creator'))}")
+        elif old is not None and (seen := entries[place].get("OldValue")) not in (old, None):
             found.append(f"{name}: {clean(str(seen))}")
     return "; ".join(found) or NOTHING
+
+
+def later(history: Sequence[Mapping[str, Any]], raw: Mapping[str, Sequence[Any]], me: str) -> bool:
+    """Whether something stands after ours in RT's history, so that the ticket must be read once more."""
+    places = [_entries(history, name, new, me) for name, (_, new, _) in raw.items()]
+    return any(place is not None and place + 1 < len(entries) for entries, place in places)
+
+
+def _entries(history: Sequence[Mapping[str, Any]], name: str, new: Any, me: str) -> tuple[list[Mapping[str, Any]], int | None]:
+    """The changes of a field, and the place of ours among them, None where it took no effect."""
+    entries = [item for item in history if str(item.get("Field")) == name and item.get("Type") in ("Set", "Status", "CustomField")]
+    ours = [place for place, item in enumerate(entries) if item.get("NewValue") == new and rt_reading.name_of(item.get("Creator")) == me]
+    return entries, ours[-1] if ours else None
 
 
 def reading(ticket: Ticket, name: str) -> Any:

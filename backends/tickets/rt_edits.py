@@ -55,26 +55,26 @@ def _one(name: str, value: Any, seen: Seen, body: Json, before: Json, expected: 
     line, item = seen.ticket.row, seen.item
     if name == "subject":
         body["Subject"], before[name], expected[name] = subject(value), line.subject, clean(subject(value))
-        raw["Subject"] = [str(item.get("Subject")), subject(value)]
+        raw["Subject"] = [str(item.get("Subject")), subject(value), name]
     elif name == "queue":
         known = _queue(value, seen.words)
         body["Queue"], before[name], expected[name] = known, line.queue, known
-        raw["Queue"] = [seen.queue_ids.get(line.queue), seen.queue_ids.get(known)]
+        raw["Queue"] = [seen.queue_ids.get(line.queue), seen.queue_ids.get(known), name]
     elif name == "priority":
         number = number_for(value, seen.words)
         body["Priority"], before[name], expected[name] = number, line.priority, value
-        raw["Priority"] = [str(item.get("Priority")), str(number)]
+        raw["Priority"] = [str(item.get("Priority")), str(number), name]
     elif name == "due":
         if line.phase in (Phase.RESOLVED, Phase.CLOSED):
             raise Refused(f"it is {line.status}: nothing is due any more")
         moment = moment_of("due", value) if value else ""
         body["Due"], before[name], expected[name] = rt_time(moment), iso(line.due_at) if line.due_at else "", moment
-        raw["Due"] = [None, rt_time(moment)]
+        raw["Due"] = [None, rt_time(moment), name]
     elif name == "estimate":
         if not isinstance(value, int) or not 0 <= value <= 100_000:
             raise Invalid(fields={name: "minutes, a whole number"})
         body["TimeEstimated"], before[name], expected[name] = value, seen.ticket.estimate, value
-        raw["TimeEstimated"] = [str(item.get("TimeEstimated")), str(value)]
+        raw["TimeEstimated"] = [str(item.get("TimeEstimated")), str(value), name]
     elif name == "fields":
         for field, wanted in dict(value).items():
             _custom(str(field), wanted, seen, body, before, expected, raw)
@@ -95,7 +95,7 @@ def _custom(field: str, wanted: Any, seen: Seen, body: Json, before: Json, expec
         body["CustomFields"][field] = [] if len(was) > 1 else ""
     before[f"field {field}"], expected[f"field {field}"] = sorted(was), sorted(values)
     if len(values) == 1 and len(was) <= 1:
-        raw[number] = [was[0] if was else "", values[0]]
+        raw[number] = [was[0] if was else "", values[0], f"field {field}"]
 
 
 def _shown(value: Any) -> str:

@@ -2,7 +2,7 @@
 names what must read so afterwards, and the ticket is read again. Pure; never imports an adapter.
 
 In the values of a planned change: `requests` (sent in their order; a later one only when the earlier took effect), `was` (what the ticket
-said of what is about to change), `raw` (RT's field -> before and after in RT's own words, to find in its history whom we overwrote), `etag`.
+said of what is about to change), `raw` (RT's field -> before and after in RT's own words, and our name of it, to find in its history whom we overwrote), `etag`.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _moved(change: Change, seen: Seen, summary: str, known: str, body: str, cust
         effects = (*effects, "the reason is kept as an internal comment")
     expected = {**({"status": known} if known else {}), **({"body": body} if body else {}), **{f"field {name}": [value] for name, value in kept.items()}}
     shown = [*steps, *([Step("status", before, known)] if known else []), *([Step("internal comment", "", body)] if body else [])]
-    was, raw = ({"status": before}, {"Status": [before, known]}) if known else ({}, {})
+    was, raw = ({"status": before}, {"Status": [before, known, "status"]}) if known else ({}, {})
     return planned(change, seen, summary, requests, expected, shown, was, raw, side_effects=tuple(effects))
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from backends.tickets.model import Phase, Term, TicketQuery
 from backends.tickets.rt import STATUSES
+from backends.tickets.rt_applying import overwritten
 from backends.tickets.rt_query import EVERYTHING, Words, quoted, relative, ticket_sql
 
 WORDS = Words(STATUSES, ("General", "Helpdesk"), {"vendor": "Vendor"})
@@ -53,3 +54,26 @@ def test_moments_stay_within_what_rt_can_count(at: str, starts: str) -> None:
 def test_odd_names_of_fields_are_not_sent() -> None:
     asked = ticket_sql(TicketQuery(terms=(Term("field", "is", ("a}' OR id > 0", "x")),)), WORDS)
     assert asked.sql == EVERYTHING and asked.here
+
+
+def entry(number: int, who: str, old: str, new: str) -> dict[str, object]:
+    return {"id": str(number), "Type": "Set", "Field": "Subject", "OldValue": old, "NewValue": new, "Creator": {"id": who}}
+
+
+RAW = {"Subject": ["start", "mine", "subject"]}
+
+
+@pytest.mark.parametrize(
+    ("history", "stands", "wanted"),
+    [
+        ([entry(1, "me", "start", "mine")], True, "nothing"),
+        ([entry(1, "bob", "start", "theirs"), entry(2, "me", "start", "mine")], True, "Subject: theirs of bob"),
+        ([entry(1, "me", "theirs", "mine")], True, "Subject: theirs"),
+        ([entry(1, "me", "start", "mine"), entry(2, "bob", "start", "theirs")], True, "Subject: theirs of bob"),
+        ([entry(1, "me", "start", "mine"), entry(2, "bob", "mine", "theirs")], False, "nothing"),
+        ([entry(1, "bob", "start", "theirs")], False, "nothing"),
+    ],
+    ids=["alone", "before us", "old value", "noted after us, and ours stands", "after us", "ours was refused"],
+)  # fmt: skip
+def test_whom_we_overwrote(history: list[dict[str, object]], stands: bool, wanted: str) -> None:
+    assert overwritten(history, RAW, "me", {"subject": stands}) == wanted
