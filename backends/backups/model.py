@@ -96,17 +96,31 @@ EntryKind = Literal["dir", "file", "link", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file in a snapshot. `path` is exact, in bytes; `name` is its cleaned last part for the screen."""
+    """A file in a snapshot. `path` is exact, in bytes; `name` is its cleaned last part for the screen.
+
+    What a tool does not tell in this view is None or empty: a listing for the screen has less than `ExtractsFiles.entries`.
+    """
 
     path: bytes
     name: str
     kind: EntryKind
     size: int = 0
     mode: int = 0
+    """Permission bits with setuid, setgid and sticky: at most 0o7777."""
     user: str = ""
     group: str = ""
     modified: datetime | None = None
     target: str = ""
+    """Where a symbolic link points, cleaned for the screen; `link` is the exact one."""
+    uid: int | None = None
+    gid: int | None = None
+    mtime_ns: int | None = None
+    """Since 1970, may be negative and beyond what a datetime holds."""
+    link: bytes | None = None
+    special: Literal["", "fifo", "chardev", "blockdev", "socket"] = ""
+    """What an "other" is."""
+    inode: str = ""
+    """Entries of one snapshot with the same value are hard links to one file; "" = alone, or not known."""
 
 
 @dataclass(frozen=True, slots=True)
