@@ -6,6 +6,7 @@ paths in the snapshot as bytes, from "/" on. The adapters of restic and borg hav
 
 from __future__ import annotations
 
+import builtins
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ class ToolEvent:
     files_total: int = 0
     bytes: int = 0
     bytes_total: int = 0
-    path: bytes = b""
+    path: builtins.bytes = b""
     text: str = ""
 
 
@@ -56,7 +57,7 @@ class Extraction:
     bytes: int
     seconds: float
     errors: tuple[ToolError, ...] = ()
-    restored: tuple[bytes, ...] = ()
+    restored: tuple[builtins.bytes, ...] = ()
     error_count: int = 0
     cancelled: bool = False
     """`stop` was set and the tool was ended before it was done: what is there is incomplete."""
