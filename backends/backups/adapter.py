@@ -5,6 +5,7 @@ The program itself is a `BackupTool`, which blocks; everything here calls it in 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -95,6 +96,8 @@ class ToolBackend(BackupPlans):
 
     async def close(self) -> None:
         """Nothing stays open."""
+        with contextlib.suppress(BackendError):
+            await in_thread(5.0, self.tool.close)
 
     def forget_cached(self) -> None:
         """What is known of the repository is asked anew."""

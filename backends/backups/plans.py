@@ -157,7 +157,7 @@ class BackupPlans:
         rest = [Step("and more", f"{len(named) - SHOWN} snapshots", "forgotten")] if len(named) > SHOWN else []
         return Plan(
             change, f"Forget {len(gone)} of {len(listed)} snapshots in {self.name}", (*named[:SHOWN], *rest, *steps[:SHOWN]),
-            ("the data stays until a prune; until then it can be undone by hand",), 2, tuple(refusals(listed, gone, self.tool.job_of, many)),
+            (self.tool.forgotten_words,), 2, tuple(refusals(listed, gone, self.tool.job_of, many)),
             None, version, {"forgotten": sorted(gone)}, self.name,
         )  # fmt: skip
 

@@ -57,6 +57,8 @@ class BackupTool(Protocol):
     package: ClassVar[str]
     forgets_in_groups: ClassVar[str]
     """How the tool groups for a policy, in words."""
+    forgotten_words: ClassVar[str]
+    """What becomes of what was forgotten, until a prune."""
     capabilities: Capabilities
 
     def open(self) -> None:
@@ -136,6 +138,9 @@ class BackupTool(Protocol):
 
     def content_hash(self, snapshot: Snapshot, path: bytes) -> bytes:
         """As `ExtractsFiles.content_hash`."""
+
+    def close(self) -> None:
+        """Take away what was only kept for the session."""
 
     def extract_capabilities(self) -> ExtractCapabilities:
         """As `ExtractsFiles.extract_capabilities`."""
