@@ -21,7 +21,10 @@ from backends.contract import Actor
 from backends.errors import Invalid, NoSpace, NotFound
 from console.config import Config
 
-KINDS = {"probe": "console.job_kinds:probe", "verify-ledger": "console.job_kinds:verify_ledger", "export": "console.job_kinds:export"}
+KINDS = {
+    "probe": "console.job_kinds:probe", "verify-ledger": "console.job_kinds:verify_ledger", "export": "console.job_kinds:export",
+    "backups": "console.backup_jobs:work",
+}  # fmt: skip
 """Kind -> "module:function" of its `async (desk, spec, progress) -> dict`."""
 START_SECONDS = 10.0
 

@@ -203,10 +203,12 @@ class ToolBackend(BackupPlans):
         word, text = of_snapshots(found, rpo, now(), partial, last.text if failed and last is not None else "")
         if stale and word in (Protection.OK, Protection.DUE):
             word, text = Protection.UNKNOWN, f"could not look: {stale}"
+        noted = next((run.size for run in runs if newest is not None and run.snapshot == newest.id), None)
+        size = newest.size if newest is not None and newest.size is not None else noted
         host = newest.host if newest else declared.host if declared else job.partition(":")[0]
         return BackupRow(
             self.name, job, self.tool.job_name(job, newest), self.tool.location(), self.tool.name, word, newest.time if newest else None, rpo,
-            len(found), newest.size if newest else None, host, text, at, stale, declared.schedule if declared else "",
+            len(found), size, host, text, at, stale, declared.schedule if declared else "",
         )  # fmt: skip
 
     async def runs(self, query: RunQuery, offset: int = 0, limit: int = 100) -> Page[BackupRun]:
