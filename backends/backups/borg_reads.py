@@ -112,6 +112,10 @@ class BorgReads(BorgProgram):
         template = job.archive or "{hostname}-" + job.name + "-{now:%Y-%m-%dT%H:%M:%S}"
         return template.replace("{hostname}", job.host or platform.node())
 
+    def covers(self, job: BackupJob, snapshot: Snapshot) -> bool:
+        """By its name alone."""
+        return self.job_of(snapshot) == self.job_id(job)
+
     def job_name(self, job: str, newest: Snapshot | None) -> str:
         """The series, with its sources."""
         return f"{job} {' '.join(newest.paths)}" if newest and newest.paths else job

@@ -79,6 +79,9 @@ class BackupTool(Protocol):
     def job_id(self, job: BackupJob) -> str:
         """The same for a job of the configuration."""
 
+    def covers(self, job: BackupJob, snapshot: Snapshot) -> bool:
+        """Whether the job may have made it though a source was missing."""
+
     def job_name(self, job: str, newest: Snapshot | None) -> str:
         """A job's id as people read it."""
 
