@@ -34,6 +34,8 @@ def borg_capabilities(version: tuple[int, ...]) -> Capabilities:
 def log_line(line: bytes | str) -> dict[str, Any]:
     """A line of --log-json, or what came in plain text as a message of its own."""
     text = line if isinstance(line, str) else line.decode("utf-8", "replace")
+    prompt, found_at, rest = text.partition('{"type": "log_message"')
+    text = found_at + rest if found_at and not prompt.startswith("{") else text  # a question has no line end
     if text.startswith("{"):
         try:
             found = json.loads(text)
