@@ -77,7 +77,7 @@ def test_hostile_output_is_cleaned_and_cut() -> None:
 def test_a_deadline_ends_a_deaf_program_and_its_children(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "LADDER_SECONDS", (0.3, 0.3, 2.0))
     script = (
-        "import os, signal, sys, time\nfor s in (2, 15): signal.signal(s, lambda n, f: print('asked', n, flush=True))\n"
+        "import os, signal, sys, time\nfor s in (2, 15): signal.signal(s, lambda n, f: os.write(1, b'asked %d\\n' % n))\n"
         "pid = os.fork()\nprint(os.getpid(), flush=True)\nwhile True: time.sleep(1)"
     )
     said: list[bytes] = []
@@ -95,7 +95,7 @@ def test_a_deadline_ends_a_deaf_program_and_its_children(monkeypatch: pytest.Mon
 
 def test_a_stop_asks_in_the_tools_own_way() -> None:
     script = (
-        "import signal, sys, time\nsignal.signal(15, lambda n, f: (print('bye', flush=True), sys.exit(143)))\n"
+        "import os, signal, time\nsignal.signal(15, lambda n, f: (os.write(1, b'bye\\n'), os._exit(143)))\n"
         "print('up', flush=True)\nwhile True: time.sleep(1)"
     )
     stop = threading.Event()
