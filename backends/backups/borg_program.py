@@ -73,6 +73,10 @@ class BorgProgram:
         self._remote = str(options.get("remote_path") or "")
         self._path = ""
 
+    def use_password(self, password: Secret | None) -> None:
+        """One that was found only now."""
+        self._password = password
+
     def location(self) -> str:
         """The address without what looks like a password."""
         return clean(re.sub(r"(://[^/:@\s]+):[^@\s]+@", r"\1:***@", self._address))
