@@ -24,6 +24,7 @@ from console.config import Config
 KINDS = {
     "probe": "console.job_kinds:probe", "verify-ledger": "console.job_kinds:verify_ledger", "export": "console.job_kinds:export",
     "import": "console.importing:import_job",
+    "backups": "console.backup_jobs:work",
 }  # fmt: skip
 """Kind -> "module:function" of its `async (desk, spec, progress) -> dict`."""
 START_SECONDS = 10.0
