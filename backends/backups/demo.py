@@ -81,9 +81,9 @@ class DemoBackups:
             if night > moment or late or hole:
                 continue
             ident = hashlib.sha256(f"{self._seed}{host}{path}{night:%Y%m%d}".encode()).hexdigest()
-            shrink = 0.2 if host == "rec01" and back == 0 else 1.0
+            shrink = 0.2 if host == "rec01" and not out else 1.0
             now_size = int(size * shrink * (1 - back * 0.0012))
-            partial = "PARTIAL: 12 files could not be read" if host == "school-fs" and path.endswith("staff") and back == 0 else ""
+            partial = "PARTIAL: 12 files could not be read" if host == "school-fs" and path.endswith("staff") and not out else ""
             out.append(
                 Snapshot(
                     self.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -53,6 +54,32 @@ class BackupRow:
     """Why it is so, in words."""
     at: datetime | None = None
     stale: str = ""
+    schedule: str = ""
+    """When it should run, in the words of the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupJob:
+    """What should be backed up, from the configuration: `deskside backups run` can start it."""
+
+    name: str
+    paths: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    host: str = ""
+    schedule: str = ""
+    rpo: float | None = None
+    """Seconds."""
+    keep: Mapping[str, str | int] = field(default_factory=dict)
+    """The retention: last, hourly, daily, weekly, monthly, yearly, within."""
+    one_file_system: bool = False
+    exclude_caches: bool = False
+    archive: str = ""
+    """borg: the archive's name, with {now} and {hostname}."""
+    source: str = ""
+    """The file it was read from, "" = our own configuration."""
+    why_not: str = ""
+    """Why it can't be started from here (it has hooks), or ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +94,17 @@ class Repository:
     reachable: bool = True
     text: str = ""
     size: int | None = None
+    """Bytes it takes where it is kept, as last measured."""
     snapshots: int | None = None
+    growth: tuple[tuple[datetime, int], ...] = ()
+    """(when, bytes) as measured, oldest first: at most one a day."""
+    uid: str = ""
+    """The repository's own id: another one at the same place is an alarm."""
+    missing: tuple[str, ...] = ()
+    """What this version of the tool can't do, in words."""
+    checked: datetime | None = None
+    """When it was last checked from here."""
+    check_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +126,10 @@ class Snapshot:
     duration: float | None = None
     readable: bool = True
     note: str = ""
+    uid: str = ""
+    """What stays the same when the tool gives it a new id (a tag in restic, a new name in borg)."""
+    hold: str = ""
+    """Why it is held, or "": a held one is never forgotten."""
 
 
 EntryKind = Literal["dir", "file", "link", "other"]
@@ -164,6 +205,76 @@ class SnapshotQuery:
     host: str = ""
     before: datetime | None = None
     text: str = ""
+
+
+RunWord = Literal["ok", "partial", "failed", "cancelled", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRun:
+    """A backup that happened: seen in the repository, or started here (then with its errors)."""
+
+    backend: str
+    job: str
+    snapshot: str
+    """Full id, "" where it left none."""
+    started: datetime
+    ended: datetime | None
+    result: RunWord
+    files: int | None = None
+    size: int | None = None
+    added: int | None = None
+    text: str = ""
+    errors: tuple[str, ...] = ()
+    error_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    """Which runs: of one job, only those that went wrong; newest first."""
+
+    job: str = ""
+    faults: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Somebody's lock on a repository. `stale` only by proof, and `proof` says which."""
+
+    id: str
+    exclusive: bool
+    host: str
+    user: str
+    pid: int
+    since: datetime | None
+    stale: bool
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The beginning of a file: `cut` when there is more than was asked for."""
+
+    data: bytes
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A snapshot that a policy keeps, and why."""
+
+    snapshot: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetGroup:
+    """One group of a policy's answer, as the tool itself computed it."""
+
+    name: str
+    keep: tuple[Kept, ...]
+    remove: tuple[str, ...]
+    """Full ids."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
-from backends.backups.model import Diff, Difference, Entry, EntryKind, Found, Snapshot
+from backends.backups.model import Diff, Difference, Entry, EntryKind, Lock, Snapshot
+from backends.backups.stale import staleness
 from backends.errors import Damaged
 from backends.text import clean, plain
 
@@ -26,15 +29,36 @@ def moment(text: Any) -> datetime | None:
     return datetime.fromisoformat(f"{found.group(1)}.{micro}{zone}").astimezone(UTC)
 
 
+def nanoseconds(text: Any) -> int | None:
+    """The same since 1970, exact, also for years that a datetime does not hold."""
+    found = re.fullmatch(r"(\d{4})(-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", str(text))
+    if not found:
+        return None
+    zone = "+00:00" if found.group(4) == "Z" else found.group(4)
+    try:
+        at = datetime.fromisoformat(f"{found.group(1)}{found.group(2)}{zone}")
+    except ValueError:
+        return None
+    since = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86400 + since.seconds) * 10**9 + int((found.group(3) or "0")[:9].ljust(9, "0"))
+
+
 def objects(raw: bytes) -> Iterator[dict[str, Any]]:
-    """JSON objects, a line each; lines that are none are passed over."""
-    for line in raw.splitlines():
-        try:
-            found = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(found, dict):
-            yield found
+    """JSON objects, a line each. Damaged for a line that is none: a listing with a hole in it is a lie."""
+    for line in raw.split(b"\n"):
+        if line.strip():
+            yield one(line)
+
+
+def one(raw: bytes) -> dict[str, Any]:
+    """A JSON object. Damaged for anything else."""
+    try:
+        found = json.loads(raw)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Damaged(f"restic printed what is no JSON object: {plain(raw[:80])!r}", hint="Run the same by hand and look.")
+    return found
 
 
 def snapshots(raw: bytes, backend: str) -> list[Snapshot]:
@@ -60,7 +84,7 @@ def _snapshot(item: dict[str, Any], backend: str) -> Snapshot | None:
         backend, ident, ident[:8], at, clean(str(item.get("hostname", ""))), clean(str(item.get("username", ""))),
         tuple(clean(str(path)) for path in item.get("paths") or ()), tuple(clean(str(tag)) for tag in item.get("tags") or ()),
         _number(summary.get("total_files_processed")), _number(summary.get("total_bytes_processed")), _number(summary.get("data_added")),
-        (ended - started).total_seconds() if started and ended else None,
+        (ended - started).total_seconds() if started and ended else None, uid=clean(str(item.get("original") or ident)),
     )  # fmt: skip
 
 
@@ -80,45 +104,74 @@ def unreadable(errors: tuple[str, ...], backend: str) -> list[Snapshot]:
 _KINDS: dict[str, EntryKind] = {"dir": "dir", "file": "file", "symlink": "link"}
 
 
-def entries(raw: bytes, path: bytes) -> list[Entry]:
-    """Direct children from `ls --json SNAP PATH`; the directory itself is left out. Directories first, then by name."""
-    found = [_entry(item) for item in objects(raw) if item.get("struct_type") == "node" or item.get("message_type") == "node"]
-    inside = path.rstrip(b"/") + b"/"
-    children = [entry for entry in found if entry.path.startswith(inside) and b"/" not in entry.path[len(inside) :]]
-    return sorted(children, key=lambda entry: (entry.kind != "dir", entry.name.casefold(), entry.path))
+def directories(raw: bytes, paths: Sequence[bytes]) -> dict[bytes, list[Entry]]:
+    """Direct children of each of `paths` from `ls --json SNAP PATH ...`. One that is not there is not in the answer."""
+    asked = dict.fromkeys(b"/" + path.strip(b"/") for path in paths)
+    children: dict[bytes, dict[bytes, Entry]] = {path: {} for path in asked}
+    there = {b"/"}
+    for item in objects(raw):
+        if item.get("struct_type") != "node" and item.get("message_type") != "node":
+            continue
+        entry = _entry(item)
+        if entry.path in asked and entry.kind == "dir":
+            there.add(entry.path)
+        parent = entry.path.rsplit(b"/", 1)[0] or b"/"
+        if parent in children:
+            children[parent].setdefault(entry.path, entry)
+            there.add(parent)
+    found = {path: in_order(children[path].values()) for path in asked if path in there}
+    return {path: found[b"/" + path.strip(b"/")] for path in paths if b"/" + path.strip(b"/") in found}
+
+
+def in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """Directories first, then by name."""
+    return sorted(entries, key=lambda entry: (entry.kind != "dir", entry.name.casefold(), entry.path))
+
+
+def renamed(entry: Entry, path: bytes) -> Entry:
+    """The entry under its exact path."""
+    return entry if entry.path == path else replace(entry, path=path)
 
 
 def _entry(item: dict[str, Any]) -> Entry:
     return entry_of(item, str(item.get("path", "")).encode("utf-8", "surrogateescape"))
 
 
+_SPECIAL: dict[str, Literal["fifo", "chardev", "blockdev", "socket"]] = {
+    "fifo": "fifo", "chardev": "chardev", "dev": "blockdev", "blockdev": "blockdev", "socket": "socket",
+}  # fmt: skip
+
+
 def entry_of(item: Mapping[str, Any], raw: bytes) -> Entry:
     """A node of the tool's JSON as an entry; `raw` is its exact path."""
-    mode = int(item.get("mode") or 0)
-    special = (0o4000 if mode & 1 << 23 else 0) | (0o2000 if mode & 1 << 22 else 0) | (0o1000 if mode & 1 << 20 else 0)
+    mode, kind = int(item.get("mode") or 0), str(item.get("type"))
+    bits = (0o4000 if mode & 1 << 23 else 0) | (0o2000 if mode & 1 << 22 else 0) | (0o1000 if mode & 1 << 20 else 0)
+    linked = int(item.get("links") or 0) > 1 and kind != "dir" and item.get("inode")
     return Entry(
-        raw, clean(str(item.get("name", "")) or raw.rsplit(b"/", 1)[-1].decode("utf-8", "replace")), _KINDS.get(str(item.get("type")), "other"),
-        int(item.get("size") or 0), mode & 0o777 | special, clean(str(item.get("user") or item.get("uid", ""))),
+        raw, clean(str(item.get("name") or "") or raw.rsplit(b"/", 1)[-1].decode("utf-8", "replace")), _KINDS.get(kind, "other"),
+        int(item.get("size") or 0), mode & 0o777 | bits, clean(str(item.get("user") or item.get("uid", ""))),
         clean(str(item.get("group") or item.get("gid", ""))), moment(item.get("mtime")), clean(str(item.get("linktarget", ""))),
+        _number(item.get("uid")), _number(item.get("gid")), nanoseconds(item.get("mtime")), _link(item) if kind == "symlink" else None,
+        _SPECIAL.get(kind, ""), f"{item.get('device_id', 0)}:{item['inode']}" if linked else "",
     )  # fmt: skip
 
 
-def found_files(raw: bytes) -> list[Found]:
-    """`find --json`: an array of {matches, snapshot}."""
+def _link(item: Mapping[str, Any]) -> bytes:
+    """`linktarget_raw` (base64) is there where the target is no UTF-8, from 0.16 on."""
+    raw = item.get("linktarget_raw")
     try:
-        groups = json.loads(raw or b"[]")
+        return base64.b64decode(raw) if isinstance(raw, str) else str(item.get("linktarget", "")).encode("utf-8", "surrogateescape")
     except ValueError:
-        raise Damaged("restic's answer to find is not JSON") from None
-    return [Found(str(group.get("snapshot", "")), _entry(match)) for group in groups or () for match in group.get("matches") or ()]
+        return str(item.get("linktarget", "")).encode()
 
 
-def diff(raw: bytes) -> Diff:
+def diff(lines: Iterable[bytes]) -> Diff:
     """`diff --json` (0.15 on) or its text (0.14)."""
     items: list[Difference] = []
     counts = {"+": 0, "-": 0, "M": 0}
     added = removed = 0
     truncated = False
-    for line in raw.splitlines():
+    for line in lines:
         mark, path, statistics = _diff_line(line)
         if statistics is not None:
             added, removed = _bytes(statistics, "added"), _bytes(statistics, "removed")
@@ -148,3 +201,11 @@ def _diff_line(line: bytes) -> tuple[str, bytes, dict[str, Any] | None]:
         return str(item.get("modifier", "")), str(item.get("path", "")).encode("utf-8", "surrogateescape"), None
     match = re.fullmatch(rb"([+\-MTUC?]+) +(/.*)", line)
     return (match.group(1).decode(), match.group(2), None) if match else ("", b"", None)
+
+
+def lock(ident: str, item: Mapping[str, Any], here: str) -> Lock:
+    """`cat lock`, with the proof that it is stale, or why it is not."""
+    host, since = clean(str(item.get("hostname", ""))), moment(item.get("time"))
+    pid = _number(item.get("pid")) or 0
+    stale, proof = staleness(host, here, pid, since, datetime.now(UTC))
+    return Lock(ident, bool(item.get("exclusive")), host, clean(str(item.get("username", ""))), pid, since, stale, proof)

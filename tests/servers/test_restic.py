@@ -170,7 +170,7 @@ def test_protection_by_age_and_size() -> None:
         times = [moment - timedelta(hours=hour) for hour in hours]
         return protection(times, sizes or (None,) * len(times), rpo, moment)[0]
 
-    assert word() is Protection.NEVER and word(1) is Protection.OK and word(22) is Protection.DUE and word(25) is Protection.LATE
+    assert word() is Protection.NEVER and word(1) is Protection.OK and word(25) is Protection.DUE and word(37) is Protection.LATE
     assert word(-3) is Protection.CLOCK and word(900, rpo=None) is Protection.OK
     assert word(1, 25, 49, 73, 97, sizes=(10, 100, 100, 101, 99)) is Protection.SUSPICIOUS
     assert word(1, 25, 49, 73, 97, sizes=(90, 100, 100, 101, 99)) is Protection.OK

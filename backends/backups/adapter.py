@@ -1,0 +1,326 @@
+"""`ToolBackend`: what the adapters of restic and borg share. One repository is one [backups.NAME] table. Never imports textual.
+
+The program itself is a `BackupTool`, which blocks; everything here calls it in a thread with a deadline.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from backends.backups.configured import configured_jobs
+from backends.backups.extraction import ExtractCapabilities, Extraction, ToolEvent
+from backends.backups.listing import page_of_jobs, page_of_snapshots
+from backends.backups.model import (
+    BackupJob,
+    BackupQuery,
+    BackupRow,
+    BackupRun,
+    Content,
+    Diff,
+    Entry,
+    Found,
+    Lock,
+    Protection,
+    Repository,
+    RunQuery,
+    Snapshot,
+    SnapshotQuery,
+)
+from backends.backups.plans import BackupPlans
+from backends.backups.protection import of_snapshots
+from backends.backups.published import as_json, from_json
+from backends.backups.records import Records
+from backends.backups.tools import BackupTool
+from backends.contract import Health, Page, Site, now
+from backends.errors import BackendError, Invalid, NotFound
+from backends.polling import LiveReader, Polled
+from backends.text import clean
+from backends.threads import in_thread
+
+FRESH = 60.0
+DIRECTORIES = 400
+SLACK = 14.0
+"""Seconds a thread is given beyond the tool's own deadline: the time to end it."""
+FOUND_LIMIT = 20_000
+
+
+class ToolBackend(BackupPlans):
+    """Jobs, snapshots, files, differences, runs, locks. Reads take no lock."""
+
+    domain: ClassVar[str] = "backups"
+    adapter: ClassVar[str]
+
+    def __init__(self, name: str, options: Mapping[str, Any], site: Site, tool: BackupTool) -> None:
+        self.name = name
+        self.tool = tool
+        self.records = Records(site.store, name)
+        self.poll_every = float(options.get("every") or 300.0)
+        self._rpo = float(options["rpo"]) if options.get("rpo") else None
+        self._deadline = float(options.get("deadline") or 30.0)
+        self._scan = float(options.get("scan_deadline") or 900.0)
+        self.poll_deadline = self._scan + SLACK
+        self._expected = tuple(str(job) for job in options.get("expect") or ())
+        self._declared: list[BackupJob] = [*configured_jobs(options.get("jobs") or {}, name), *(options.get("known_jobs") or ())]
+        self._live: LiveReader | None = None
+        self._known: tuple[float, list[Snapshot]] | None = None
+        self._directories: OrderedDict[tuple[str, bytes], Sequence[Entry]] = OrderedDict()
+        self._tell: Callable[[ToolEvent], None] | None = None
+        self._stop: threading.Event | None = None
+
+    def use_live(self, reader: LiveReader) -> None:
+        """Jobs come from what the collector published."""
+        self._live = reader
+
+    # -- life -------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """The program is there and new enough; the repository is asked by the first list."""
+        await in_thread(20.0, self.tool.open)
+
+    async def health(self) -> Health:
+        """By what the collector found; the tool is not called for it."""
+        row = self._live.get("backups", self.name, "repository") if self._live is not None else None
+        if row is not None and row.state == "stale":
+            return Health("down", row.error)
+        if row is not None and row.value.get("alarm"):
+            return Health("down", str(row.value["alarm"]))
+        return Health("ok", f"{self.tool.name} {self.tool.capabilities.words}, {self.tool.location()}")
+
+    async def close(self) -> None:
+        """Nothing stays open."""
+
+    def forget_cached(self) -> None:
+        """What is known of the repository is asked anew."""
+        self._known = None
+
+    # -- snapshots --------------------------------------------------------------------------------------
+
+    async def poll(self) -> list[Polled]:
+        """The list of snapshots, for the collector; once a day the repository's own id and size."""
+        self.forget_cached()
+        listed = await self.all_snapshots()
+        alarm, size = await in_thread(self._scan + SLACK, self._measure)
+        metrics = {"snapshots": float(len(listed)), **({"size": float(size)} if size is not None else {})}
+        return [Polled("repository", {"snapshots": [as_json(one) for one in listed], "alarm": alarm}, metrics)]
+
+    def _measure(self) -> tuple[str, int | None]:
+        state = self.records.state()
+        if not self.records.due_for_measuring():
+            return str(state.get("alarm") or ""), None
+        ident = self.tool.repository_id()
+        known = str(state.get("repository") or ident)
+        alarm = "" if known == ident else f"another repository is at this place: {ident[:10]}, it was {known[:10]}"
+        size = self.tool.size()
+        self.records.measured(size)
+        self.records.note(repository=known, alarm=alarm)
+        return alarm, size
+
+    def _listed(self) -> list[Snapshot]:
+        return self._with_holds([replace(one, backend=self.name) for one in self.tool.snapshots()])
+
+    def _with_holds(self, listed: Sequence[Snapshot]) -> list[Snapshot]:
+        holds = self.records.holds()
+        return [replace(one, hold=holds.get(one.uid) or ("marked as held in the repository" if self.tool.is_marked(one) else "")) for one in listed]
+
+    async def all_snapshots(self) -> list[Snapshot]:
+        """From the repository, at most a minute old."""
+        if self._known is not None and time.monotonic() - self._known[0] < FRESH:
+            return self._known[1]
+        listed = await in_thread(self._deadline + SLACK, self._listed)
+        self._known = (time.monotonic(), listed)
+        return listed
+
+    async def published(self) -> tuple[list[Snapshot], str, datetime]:
+        """(snapshots, why they are old, when they were read): what the collector published, else asked now."""
+        row = self._live.get("backups", self.name, "repository") if self._live is not None else None
+        if row is None or "snapshots" not in row.value:
+            return await self.all_snapshots(), "", now()
+        old = time.time() - row.at > 3 * self.poll_every
+        why = row.error if row.state == "stale" else "the collector is silent" if old else ""
+        listed = [from_json(item) for item in row.value["snapshots"]]
+        return await in_thread(self._deadline, self._with_holds, listed), why, datetime.fromtimestamp(row.at, UTC)
+
+    async def snapshots(self, query: SnapshotQuery, offset: int = 0, limit: int = 100) -> Page[Snapshot]:
+        """Of one job, or all."""
+        listed, stale, _ = await self.published()
+        if query.job:
+            listed = [one for one in listed if not one.readable or self.tool.job_of(one) == query.job]
+        return page_of_snapshots(listed, query, offset, limit, f"stale: {stale}" if stale else "")
+
+    async def snapshot(self, id: str) -> Snapshot:
+        """By full or short id."""
+        good = re.fullmatch(r"[0-9a-f]{4,64}", id)
+        found = [one for one in (await self.published())[0] if one.id.startswith(id)] if good else []
+        if not found and good:
+            found = [one for one in await self.all_snapshots() if one.id.startswith(id)]
+        if not found:
+            raise NotFound(f"snapshot {clean(id)}")
+        if len(found) > 1:
+            raise Invalid(f"{id} could be {', '.join(one.short_id for one in found[:5])}", hint="Give more of the id.")
+        return found[0]
+
+    # -- jobs, runs, repositories -----------------------------------------------------------------------
+
+    async def jobs(self) -> Sequence[BackupJob]:
+        """From the configuration."""
+        return self._declared
+
+    async def backups(self, query: BackupQuery, offset: int = 0, limit: int = 100) -> Page[BackupRow]:
+        """Each job that left a snapshot, is configured or is expected."""
+        listed, stale, at = await self.published()
+        damaged = sum(not one.readable for one in listed)
+        note = f"{damaged} snapshots can't be read" if damaged else ""
+        runs = await in_thread(self._deadline, self.records.runs)
+        return page_of_jobs(self._rows(listed, runs, stale, at), query, offset, limit, note)
+
+    def _rows(self, listed: Sequence[Snapshot], runs: Sequence[BackupRun], stale: str, at: datetime) -> list[BackupRow]:
+        jobs: dict[str, list[Snapshot]] = {self.tool.job_id(job): [] for job in self._declared}
+        for one in listed:
+            if one.readable:
+                jobs.setdefault(self.tool.job_of(one), []).append(one)
+        for expected in self._expected:
+            if not any(expected in (job, *(f"{found[0].host}:{path}" for path in found[0].paths)) for job, found in jobs.items() if found):
+                jobs.setdefault(expected, [])
+        return [self._row(job, found, runs, stale, at) for job, found in jobs.items()]
+
+    def _row(self, job: str, found: Sequence[Snapshot], runs: Sequence[BackupRun], stale: str, at: datetime) -> BackupRow:
+        declared = next((one for one in self._declared if self.tool.job_id(one) == job), None)
+        newest = found[0] if found else None
+        rpo = declared.rpo if declared is not None and declared.rpo else self._rpo
+        last = next((run for run in runs if run.job == job and run.result != "cancelled"), None)
+        partial = last.text if last is not None and newest is not None and last.result == "partial" and last.snapshot == newest.id else ""
+        failed = last is not None and last.result == "failed" and (newest is None or last.started > newest.time)
+        word, text = of_snapshots(found, rpo, now(), partial, last.text if failed and last is not None else "")
+        if stale and word in (Protection.OK, Protection.DUE):
+            word, text = Protection.UNKNOWN, f"could not look: {stale}"
+        host = newest.host if newest else declared.host if declared else job.partition(":")[0]
+        return BackupRow(
+            self.name, job, self.tool.job_name(job, newest), self.tool.location(), self.tool.name, word, newest.time if newest else None, rpo,
+            len(found), newest.size if newest else None, host, text, at, stale, declared.schedule if declared else "",
+        )  # fmt: skip
+
+    async def runs(self, query: RunQuery, offset: int = 0, limit: int = 100) -> Page[BackupRun]:
+        """A run for each snapshot, joined with what was noted when it was started here."""
+        listed, stale, _ = await self.published()
+        own = await in_thread(self._deadline, self.records.runs)
+        noted = {run.snapshot: run for run in own if run.snapshot}
+        runs = [noted.get(one.id) or self._seen(one) for one in listed if one.readable]
+        there = {one.id for one in listed}
+        runs += [run for run in own if run.snapshot not in there]
+        runs = [run for run in runs if query.job in ("", run.job) and not (query.faults and run.result == "ok")]
+        runs.sort(key=lambda run: run.started, reverse=True)
+        return Page(tuple(runs[offset : offset + limit]), offset, len(runs), f"stale: {stale}" if stale else "")
+
+    def _seen(self, one: Snapshot) -> BackupRun:
+        ended = datetime.fromtimestamp(one.time.timestamp() + one.duration, UTC) if one.duration is not None else None
+        return BackupRun(self.name, self.tool.job_of(one), one.id, one.time, ended, "ok", one.files, one.size, one.added, "it left a snapshot")
+
+    async def repositories(self) -> Sequence[Repository]:
+        """This one; what is wrong with it in words."""
+        tool, version = self.tool, self.tool.capabilities.words
+        try:
+            listed, stale, _ = await self.published()
+            state = await in_thread(self._deadline, self.records.state)
+            growth = await in_thread(self._deadline, self.records.growth)
+        except BackendError as error:
+            return [Repository(self.name, self.name, tool.name, tool.location(), version, False, error.sentence(), missing=tool.capabilities.missing)]
+        checked = datetime.fromisoformat(state["checked"]) if state.get("checked") else None
+        text = str(state.get("alarm") or "") or stale
+        return [Repository(
+            self.name, self.name, tool.name, tool.location(), version, not stale, text, growth[-1][1] if growth else None, len(listed), growth,
+            str(state.get("repository") or ""), tool.capabilities.missing, checked, str(state.get("check_text") or ""),
+        )]  # fmt: skip
+
+    async def locks(self) -> Sequence[Lock]:
+        """Those there are now."""
+        return await in_thread(self._deadline + SLACK, self.tool.locks)
+
+    # -- files ------------------------------------------------------------------------------------------
+
+    async def directories(self, snapshot: str, paths: Sequence[bytes]) -> Mapping[bytes, Sequence[Entry]]:
+        """One call of the tool for all that are not known yet."""
+        one = await self.snapshot(snapshot)
+        asked = {path: path.rstrip(b"/") or b"/" for path in paths}
+        unknown = [path for path in dict.fromkeys(asked.values()) if (one.id, path) not in self._directories]
+        if unknown:
+            found = await in_thread(self._scan + SLACK, self.tool.directories, one, unknown)
+            for path, listed in found.items():
+                self._directories[one.id, path] = listed
+        answer = {path: self._directories[one.id, key] for path, key in asked.items() if (one.id, key) in self._directories}
+        for key in asked.values():
+            if (one.id, key) in self._directories:
+                self._directories.move_to_end((one.id, key))
+        while len(self._directories) > DIRECTORIES:
+            self._directories.popitem(last=False)
+        return answer
+
+    async def files(self, snapshot: str, path: bytes = b"/") -> Sequence[Entry]:
+        """Direct children."""
+        found = await self.directories(snapshot, [path])
+        if path not in found:
+            raise NotFound(f"{clean(path.decode('utf-8', 'replace'))} is not in the snapshot")
+        return found[path]
+
+    async def find(self, pattern: str, snapshot: str = "") -> Sequence[Found]:
+        """A shell pattern through one or all snapshots; the first 20,000."""
+        chosen = [await self.snapshot(snapshot)] if snapshot else [one for one in await self.all_snapshots() if one.readable]
+
+        def look() -> list[Found]:
+            out: list[Found] = []
+            for found in self.tool.find(pattern, chosen):
+                out.append(found)
+                if len(out) >= FOUND_LIMIT:
+                    break
+            return out
+
+        return await in_thread(self._scan + SLACK, look)
+
+    async def versions(self, path: bytes, job: str = "") -> Sequence[Found]:
+        """The file in each snapshot, newest first."""
+        chosen = [one for one in await self.all_snapshots() if one.readable and job in ("", self.tool.job_of(one))]
+        return await in_thread(self._scan + SLACK, self.tool.versions, path, chosen)
+
+    async def diff(self, old: str, new: str) -> Diff:
+        """From the older to the newer."""
+        return await in_thread(self._scan + SLACK, self.tool.diff, await self.snapshot(old), await self.snapshot(new))
+
+    async def read(self, snapshot: str, path: bytes, limit: int = 65536) -> Content:
+        """The beginning of a file."""
+        return await in_thread(self._scan + SLACK, self.tool.read, await self.snapshot(snapshot), path, limit)
+
+    # -- extraction: blocking, see `extraction` ---------------------------------------------------------
+
+    def _by_id(self, id: str) -> Snapshot:
+        found = [one for one in self.tool.snapshots() if id and one.id == id]
+        if not found:
+            raise NotFound(f"snapshot {clean(id)}", hint="Give its full id.")
+        return found[0]
+
+    def extract(
+        self, snapshot: str, selection: Sequence[bytes], into: bytes, tell: Callable[[ToolEvent], None], stop: threading.Event
+    ) -> Extraction:
+        """As the contract says."""
+        return self.tool.extract(self._by_id(snapshot), selection, into, tell, stop)
+
+    def entries(self, snapshot: str, selection: Sequence[bytes]) -> Iterator[Entry]:
+        """As the contract says."""
+        return self.tool.entries(self._by_id(snapshot), selection)
+
+    def content_hash(self, snapshot: str, path: bytes) -> bytes:
+        """As the contract says."""
+        return self.tool.content_hash(self._by_id(snapshot), path)
+
+    def content_hashes(self, snapshot: str, selection: Sequence[bytes], stop: threading.Event) -> Iterator[tuple[bytes, bytes]]:
+        """As the contract says."""
+        return self.tool.content_hashes(self._by_id(snapshot), selection, stop)
+
+    def extract_capabilities(self) -> ExtractCapabilities:
+        """As the contract says."""
+        return self.tool.extract_capabilities()
