@@ -21,6 +21,7 @@ _KNOWN: dict[str, dict[str, type]] = {
     "console": {"theme": str, "read_only": bool, "driver": str, "mouse": bool, "data": str},
     "store": {"engine": str},
     "ledger": {"syslog": str},
+    "restore": {"undo": str, "many": int, "second_person": list, "scratch": str, "drills": str, "full_drills": str, "sample": int},
     "roles": {"admins": list, "supervisors": list, "technicians": list, "default": str},
 }
 
@@ -74,6 +75,8 @@ class Config:
     syslog: str | None = None
     """The socket ledger lines are sent to; None: the machine's own, "": none."""
     views: tuple[ViewConfig, ...] = ()
+    restore: Mapping[str, Any] = field(default_factory=dict)
+    """[restore] as it stands; `console.restoring` and `console.drills` read it."""
     demo: bool = False
 
     @property
@@ -217,6 +220,7 @@ def _build(
         backends=backends or embedded_default(), keys=merged.get("keys", {}), theme=console.get("theme", "dark"),
         read_only=read_only or console.get("read_only", False), driver=console.get("driver", "thin"), mouse=console.get("mouse", True),
         roles=_roles(roles, bool(sources)), store_engine=merged.get("store", {}).get("engine"), syslog=merged.get("ledger", {}).get("syslog"), views=tuple(merged.get("views", {}).values()),
+        restore=merged.get("restore", {}),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from backends.backups.model import BackupQuery, Entry, Snapshot, SnapshotQuery
 from backends.errors import BackendError, NotFound
 from backends.text import clean
 from console.ages import age
+from console.cli import restores
 from console.cli.options import read_options
 from console.cli.output import Output
 from console.desk import Desk
@@ -40,6 +41,7 @@ def add_verbs(verbs: Any) -> None:
     diff_.add_argument("old")
     diff_.add_argument("new")
     diff_.set_defaults(run=diff)
+    restores.add_verbs(verbs)
 
 
 async def list_backups(desk: Desk, args: argparse.Namespace, out: Output) -> int:

@@ -45,7 +45,7 @@ class House:
         return UndoWork(self.setting, self.run(plan), force).work()
 
     def hidden(self) -> list[Path]:
-        return [path for path in self.place.rglob(".deskside-restore-*")]
+        return list(self.place.rglob(".deskside-restore-*"))
 
 
 def look(folder: Path) -> dict[str, tuple[Any, ...]]:
