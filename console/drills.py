@@ -85,7 +85,7 @@ class Drills:
         if every is None:
             return None
         proven = next((drill.at for drill in past if drill.result == "proven" and (drill.full or not full)), None)
-        return proven + every if proven is not None else datetime(1970, 1, 1, tzinfo=UTC)
+        return proven + every if proven is not None else now()
 
     async def all(self) -> list[Drill]:
         """Every job of every backend, overdue first: for the wallboard and `backups drills`."""
@@ -127,7 +127,7 @@ class Drills:
             Step("sample", "", "the whole snapshot" if change.values.get("full") else f"seed {change.values['seed']}"),
             Step("scratch", "", str(scratch_of(self._desk))),
         )
-        return Plan(change, f"Rehearse a restore of {change.target}", steps, ("nothing live is touched; the scratch is taken away",), 1, expected={"job": "started"})
+        return Plan(change, f"Start a rehearsal of {change.target}", steps, ("nothing live is touched; the scratch is taken away",), 1, expected={"job": "started"})
 
     async def apply(self, plan: Plan, actor: Actor, op_id: str) -> Outcome:
         """Start the job."""

@@ -13,9 +13,8 @@ from typing import Any
 
 from backends.contract import Change, Plan
 from backends.errors import BackendError, Invalid
-from backends.restore.engine import Restoring
 from backends.restore.model import RestoreEvent, RestoreReport
-from backends.restore.runs import UndoWork, resume
+from backends.restore.runs import resume, take_back
 from backends.text import clean
 from backends.threads import in_thread
 from console.desk import Desk
@@ -73,14 +72,10 @@ async def restore(desk: Desk, spec: Mapping[str, Any], progress: Any) -> dict[st
     source = await restores.source(plan.wanted.backend)
     setting = restores.setting_of(plan.wanted.backend)
 
-    def work(stop: threading.Event, listen: Callable[[RestoreEvent], None]) -> RestoreReport:
-        if plan.wanted.destination.kind in ("mailbox", "postgres", "host"):
-            from backends.restore.elsewhere import work_elsewhere
+    password = secret_of(plan.wanted.destination.password)
 
-            return work_elsewhere(setting, run, source, stop, listen, secret_of(plan.wanted.destination.password))
-        if spec.get("resume"):
-            return resume(setting, run, source, stop, listen)
-        return Restoring(setting, run, source, stop, listen).work()
+    def work(stop: threading.Event, listen: Callable[[RestoreEvent], None]) -> RestoreReport:
+        return resume(setting, run, source, stop, listen, password)
 
     try:
         report, by = await followed(progress, work)
@@ -104,12 +99,7 @@ async def undo_restore(desk: Desk, spec: Mapping[str, Any], progress: Any) -> di
     restores = Restores(desk)
     run = restores.run(_ident(spec))
     setting = restores.setting_of(run.plan().wanted.backend)
-    if run.plan().wanted.destination.kind in ("mailbox", "postgres", "host"):
-        from backends.restore.elsewhere import undo_elsewhere
-
-        report, by = await followed(progress, lambda stop, listen: undo_elsewhere(setting, run, listen, secret_of(run.plan().wanted.destination.password)))
-    else:
-        report, by = await followed(progress, lambda stop, listen: UndoWork(setting, run, bool(spec.get("force")), listen).work())
+    report, by = await followed(progress, lambda stop, listen: take_back(setting, run, bool(spec.get("force")), listen))
     return _ended(await record(desk, spec, report), report, by)
 
 

@@ -101,10 +101,10 @@ class Restores:
 
     def _prepared(self, setting: Setting, source: ExtractsFiles, wanted: Wanted, point: Point, stop: threading.Event) -> RestorePlan:
         kind = wanted.destination.kind
-        if kind in ("mailbox", "postgres", "host"):
-            from backends.restore.elsewhere import prepare_elsewhere
+        if kind == "host":
+            from backends.restore.remote import prepare_remote
 
-            return prepare_elsewhere(setting, source, wanted, point, stop)
+            return prepare_remote(setting, source, wanted, point, stop)
         return prepare(setting, source, wanted, point, stop)
 
     # -- the one way to write ---------------------------------------------------------------------------
@@ -148,8 +148,8 @@ class Restores:
         danger, word = self.danger(found)
         public = "PUBLIC: the requester is told how it ended" if change.values.get("tell_requester") else ""
         return Plan(
-            change, f"Restore {change.label.removeprefix('restore ')} of {found.snapshot_time:%Y-%m-%d %H:%M} UTC to {where(found)}"
-            if found.snapshot_time else f"{change.label} to {where(found)}",
+            change, f"Start restoring {change.label.removeprefix('restore ')} of {found.snapshot_time:%Y-%m-%d %H:%M} UTC to {where(found)}"
+            if found.snapshot_time else f"Start to {change.label} to {where(found)}",
             tuple(_steps(found)), (*preview.hazards, *preview.notes), danger, tuple(item.text for item in preview.refusals),
             expected={"job": "started"}, confirm_word=word, public=public,
         )  # fmt: skip
@@ -181,14 +181,14 @@ class Restores:
         force = bool(change.values.get("force"))
         steps = [Step("restored files", "as restored", "as they were before it"), Step("kept until", "", f"{until:%Y-%m-%d}" if until else "the end of it")]
         effects = ["files changed since the restore are kept beside, hidden" if force else "files changed since the restore are left, by name"]
-        return Plan(change, f"Take back restore {change.target} at {line.where}", tuple(steps), tuple(effects), 2 if force else 1,
+        return Plan(change, f"Start taking back restore {change.target} at {line.where}", tuple(steps), tuple(effects), 2 if force else 1,
                     expected={"job": "started"}, confirm_word=change.target if force else "")  # fmt: skip
 
     def _plan_resume(self, change: Change) -> Plan:
         line = row(self.run(change.target))
         if "resume" not in line.can:
             raise Refused(f"restore {change.target} is {line.state}: there is nothing to resume")
-        return Plan(change, f"Go on with restore {change.target} at {line.where}", (Step("state", line.state, "done, audited again"),), expected={"job": "started"})
+        return Plan(change, f"Start going on with restore {change.target} at {line.where}", (Step("state", line.state, "done, audited again"),), expected={"job": "started"})
 
     def _plan_discard(self, change: Change) -> Plan:
         line = row(self.run(change.target))
@@ -286,20 +286,24 @@ def where(plan: RestorePlan) -> str:
     return f"{plan.host}:{shown(to.root)}" if to.root else f"{plan.host}, its original place"
 
 
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
+
+
 def _steps(plan: RestorePlan) -> list[Step]:
     """The check card: counts first, then the gravest names."""
     preview: Preview = plan.preview
     steps = [Step("policy", "", POLICIES[plan.wanted.policy])] if plan.wanted.destination.kind in ("original", "into", "host") else []
     if preview.puts:
-        steps.append(Step("new", "", f"{preview.puts:,} files"))
+        steps.append(Step("new", "", _files(preview.puts)))
     if preview.replaces:
         newer = preview.counts.get("newer", 0)
-        steps.append(Step("replaced", f"{preview.replaces:,} live files" + (f", {newer:,} NEWER than the backup" if newer else ""), "as in the backup"))
+        steps.append(Step("replaced", f"live: {_files(preview.replaces)}" + (f", {newer:,} NEWER than the backup" if newer else ""), "as in the backup"))
     if preview.removes:
         steps.append(Step("taken away", f"{preview.removes:,} files and folders that came later", "kept for undo"))
     for status in ("same", "blocked"):
         if preview.counts.get(status):
-            steps.append(Step(status, f"{preview.counts[status]:,} files", "left as they are"))
+            steps.append(Step(status, _files(preview.counts[status]), "left as they are"))
     steps += [Step(item.status, shown(item.live), item.text or item.action) for item in preview.items[:10] if item.status in ("newer", "type", "blocked", "extra")]
     steps.append(Step("space", f"{size(preview.free)} free", f"{size(preview.need)} needed"))
     steps.append(Step("time", "", f"about {preview.seconds:.0f} s"))

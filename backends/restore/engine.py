@@ -98,7 +98,7 @@ class Restoring:
     def _fetch(self) -> None:
         self._told.begin("fetch")
         discard(self._run)
-        parts = describe(self._run, parts_of(self._plan.wanted))
+        parts = describe(self._run, parts_of(self._plan.wanted, self._setting.base))
         self._run.note("fetching", parts=parts, identities=[])
         self._stages = [make(told) for told in parts]
         self._run.note("fetching", identities=[identity(stage) for stage in self._stages])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -52,8 +53,10 @@ def prepare(setting: Setting, source: ExtractsFiles, wanted: Wanted, point: Poin
     wanted = _checked_place(wanted)
     run = Run.create(setting.base)
     refused = place_refusals(wanted, setting.guarded)
-    parts = [] if any(not item.name for item in refused) else parts_of(wanted)
+    parts = [] if any(not item.name for item in refused) else parts_of(wanted, setting.base)
     tally = compare(source, wanted, point.id, run, stop)
+    if wanted.destination.kind in ("mailbox", "postgres"):
+        refused += _special_refusals(wanted, tally)
     preview = _preview(setting, source, wanted, tally, parts, refused)
     plan = RestorePlan(run.ident, wanted, preview, "", point.time, point.host, setting.host or os.uname().nodename, now())
     plan = replace(plan, hash=plan_hash(plan, run))
@@ -93,7 +96,7 @@ def live_targets(wanted: Wanted) -> list[bytes]:
 def place_refusals(wanted: Wanted, guarded: Guarded) -> list[Refusal]:
     """Why the place can't be written to."""
     kind = wanted.destination.kind
-    if kind not in ("new", "original", "into"):
+    if kind not in ("new", "original", "into", "mailbox"):
         return []
     found: list[Refusal] = []
     for target in live_targets(wanted):
@@ -106,6 +109,21 @@ def place_refusals(wanted: Wanted, guarded: Guarded) -> list[Refusal]:
         elif kind != "original":
             found += _root_there(target, kind == "new")
     return list(dict.fromkeys(found))
+
+
+def _special_refusals(wanted: Wanted, tally: Tally) -> list[Refusal]:
+    """Of a mailbox and of a database."""
+    where = wanted.destination
+    if where.kind == "mailbox":
+        with Folders() as live:
+            told = live.stat(where.root + b"/cur")
+        if told is None:
+            return [Refusal("", f"{shown(where.root)} is no Maildir: it has no folder cur")]
+        return [] if tally.deeds["put"] else [Refusal("", "every message chosen is in the mailbox already")]
+    found = [] if tally.files == 1 else [Refusal("", f"choose the one file of the dump: {tally.files:,} files are chosen")]
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", where.database):
+        found.append(Refusal("", "a database's name has small letters, digits and _, at most 63"))
+    return found
 
 
 def _root_there(target: bytes, new: bool) -> list[Refusal]:
@@ -121,13 +139,15 @@ def _root_there(target: bytes, new: bool) -> list[Refusal]:
     return []
 
 
-def parts_of(wanted: Wanted) -> list[Part]:
+def parts_of(wanted: Wanted, base: Path) -> list[Part]:
     """The parts by the folder their staging lies in."""
+    if wanted.destination.kind == "postgres":
+        return [Part(os.fsencode(os.path.realpath(base)), wanted.selection)]
     if wanted.destination.kind != "original":
         root = wanted.destination.root
         folder = above(root)
         with Folders() as live:
-            if wanted.destination.kind == "into" and mount_id(live.fd(root)) != mount_id(live.fd(folder)):
+            if wanted.destination.kind != "new" and mount_id(live.fd(root)) != mount_id(live.fd(folder)):
                 folder = root
         place, safe = stage_parent(folder)
         return [Part(place, wanted.selection, safe)]

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from backends.backups.extraction import ExtractsFiles
 from backends.errors import Refused
@@ -189,7 +190,11 @@ def compare(source: ExtractsFiles, wanted: Wanted, snapshot: str, run: Run, stop
     targets = Targets.of(wanted.destination, wanted.selection)
     tally = Tally(targets)
     with Folders() as live:
-        beside = Comparing(live, targets, wanted.policy) if wanted.destination.kind in ("original", "into") else None
+        beside: Any = Comparing(live, targets, wanted.policy) if wanted.destination.kind in ("original", "into") else None
+        if wanted.destination.kind == "mailbox":
+            from backends.restore.mailbox import MailComparing
+
+            beside = MailComparing(live, wanted.destination.root)
 
         def lines() -> Iterator[Line]:
             for entry in source.entries(snapshot, wanted.selection):

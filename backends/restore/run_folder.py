@@ -21,7 +21,7 @@ from backends.errors import Busy, Damaged, NoSpace, NotFound
 from backends.restore.codec import dumps, loads
 from backends.restore.model import RestoreEvent, RestorePlan, RestoreReport
 
-UNFINISHED = ("fetching", "fetched", "audited", "swapping", "swapped", "undoing")
+UNFINISHED = ("fetching", "fetched", "audited", "swapping", "swapped", "loading", "undoing")
 ENDED = ("done", "partial", "failed", "cancelled", "undone", "expired")
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from backends.backups.extraction import ExtractsFiles
 from backends.errors import BackendError, Refused
 from backends.restore.folders import shown
 from backends.restore.kernel import Moves, sync_filesystem
@@ -19,6 +20,7 @@ from backends.restore.steps import Step, steps_of
 from backends.restore.swapping import check_all_there
 from backends.restore.telling import Teller
 from backends.restore.undoing import Undoing
+from backends.secret import Secret
 
 BEFORE_SWAP = ("planned", "fetching", "fetched", "audited")
 UNDO = "undo.jsonl"
@@ -164,10 +166,38 @@ class UndoWork:
         return set(next(self._run.lines(UNDO), []))
 
 
-def resume(setting: Setting, run: Run, source: object, stop: threading.Event, listen: Callable[[RestoreEvent], None] | None = None) -> RestoreReport:
-    """Go on with one that was cut off, from where it stood: audited again before it is swapped, rolled forward if it was swapping."""
+def resume(
+    setting: Setting, run: Run, source: ExtractsFiles, stop: threading.Event, listen: Callable[[RestoreEvent], None] | None = None,
+    password: Secret | None = None,
+) -> RestoreReport:  # fmt: skip
+    """Do a confirmed one, or go on with one that was cut off: audited again before it is swapped, rolled forward if it was swapping."""
+    kind = run.plan().wanted.destination.kind
+    if run.state() == "undoing":
+        return take_back(setting, run, False, listen)
+    if kind == "mailbox":
+        from backends.restore.mailbox import MailboxRestoring
+
+        return MailboxRestoring(setting, run, source, stop, listen).work()
+    if kind == "postgres":
+        from backends.restore.postgres import PostgresRestoring
+
+        return PostgresRestoring(setting, run, source, stop, listen, password).work()
+    if kind == "host":
+        from backends.restore.remote import RemoteRestoring
+
+        return RemoteRestoring(setting, run, source, stop, listen).work()
     from backends.restore.engine import Restoring
 
-    if run.state() == "undoing":
-        return UndoWork(setting, run, listen=listen).work()
-    return Restoring(setting, run, source, stop, listen).work()  # type: ignore[arg-type]
+    return Restoring(setting, run, source, stop, listen).work()
+
+
+def take_back(setting: Setting, run: Run, force: bool, listen: Callable[[RestoreEvent], None] | None = None) -> RestoreReport:
+    """Undo, wherever it was. As `UndoWork.work`."""
+    kind = run.plan().wanted.destination.kind
+    if kind == "host":
+        from backends.restore.remote import RemoteUndo
+
+        return RemoteUndo(setting, run, force, listen).work()
+    if kind == "postgres":
+        raise Refused("a new database is not taken back by itself", hint="Look whether somebody works in it, then drop it.")
+    return UndoWork(setting, run, force, listen).work()
