@@ -141,7 +141,7 @@ def _root_there(target: bytes, new: bool) -> list[Refusal]:
 
 def parts_of(wanted: Wanted, base: Path) -> list[Part]:
     """The parts by the folder their staging lies in."""
-    if wanted.destination.kind == "postgres":
+    if wanted.destination.kind in ("postgres", "host"):
         return [Part(os.fsencode(os.path.realpath(base)), wanted.selection)]
     if wanted.destination.kind != "original":
         root = wanted.destination.root
