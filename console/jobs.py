@@ -21,8 +21,11 @@ from backends.contract import Actor
 from backends.errors import Invalid, NoSpace, NotFound
 from console.config import Config
 
-KINDS = {"probe": "console.job_kinds:probe", "verify-ledger": "console.job_kinds:verify_ledger", "export": "console.job_kinds:export",
-         "restore": "console.restore_jobs:restore", "undo-restore": "console.restore_jobs:undo_restore", "drill": "console.restore_jobs:drill"}  # fmt: skip
+KINDS = {
+    "probe": "console.job_kinds:probe", "verify-ledger": "console.job_kinds:verify_ledger", "export": "console.job_kinds:export",
+    "backups": "console.backup_jobs:work",
+    "restore": "console.restore_jobs:restore", "undo-restore": "console.restore_jobs:undo_restore", "drill": "console.restore_jobs:drill",
+}  # fmt: skip
 """Kind -> "module:function" of its `async (desk, spec, progress) -> dict`."""
 START_SECONDS = 10.0
 

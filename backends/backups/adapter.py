@@ -5,6 +5,7 @@ The program itself is a `BackupTool`, which blocks; everything here calls it in 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -95,6 +96,8 @@ class ToolBackend(BackupPlans):
 
     async def close(self) -> None:
         """Nothing stays open."""
+        with contextlib.suppress(BackendError):
+            await in_thread(5.0, self.tool.close)
 
     def forget_cached(self) -> None:
         """What is known of the repository is asked anew."""
@@ -151,7 +154,8 @@ class ToolBackend(BackupPlans):
         """Of one job, or all."""
         listed, stale, _ = await self.published()
         if query.job:
-            listed = [one for one in listed if not one.readable or self.tool.job_of(one) == query.job]
+            runs = await in_thread(self._deadline, self.records.runs)
+            listed = [one for one in listed if not one.readable or self._job_of(one, runs) == query.job]
         return page_of_snapshots(listed, query, offset, limit, f"stale: {stale}" if stale else "")
 
     async def snapshot(self, id: str) -> Snapshot:
@@ -184,11 +188,19 @@ class ToolBackend(BackupPlans):
         jobs: dict[str, list[Snapshot]] = {self.tool.job_id(job): [] for job in self._declared}
         for one in listed:
             if one.readable:
-                jobs.setdefault(self.tool.job_of(one), []).append(one)
+                jobs.setdefault(self._job_of(one, runs), []).append(one)
         for expected in self._expected:
             if not any(expected in (job, *(f"{found[0].host}:{path}" for path in found[0].paths)) for job, found in jobs.items() if found):
                 jobs.setdefault(expected, [])
         return [self._row(job, found, runs, stale, at) for job, found in jobs.items()]
+
+    def _job_of(self, one: Snapshot, runs: Sequence[BackupRun]) -> str:
+        """By what was noted when it was started here, by the configuration (a source may have been missing), by the tool's own rule."""
+        noted = next((run.job for run in runs if run.snapshot == one.id), "")
+        own = self.tool.job_of(one)
+        if noted or not self._declared or any(self.tool.job_id(job) == own for job in self._declared):
+            return noted or own
+        return next((self.tool.job_id(job) for job in self._declared if self.tool.covers(job, one)), own)
 
     def _row(self, job: str, found: Sequence[Snapshot], runs: Sequence[BackupRun], stale: str, at: datetime) -> BackupRow:
         declared = next((one for one in self._declared if self.tool.job_id(one) == job), None)
@@ -200,10 +212,12 @@ class ToolBackend(BackupPlans):
         word, text = of_snapshots(found, rpo, now(), partial, last.text if failed and last is not None else "")
         if stale and word in (Protection.OK, Protection.DUE):
             word, text = Protection.UNKNOWN, f"could not look: {stale}"
+        noted = next((run.size for run in runs if newest is not None and run.snapshot == newest.id), None)
+        size = newest.size if newest is not None and newest.size is not None else noted
         host = newest.host if newest else declared.host if declared else job.partition(":")[0]
         return BackupRow(
             self.name, job, self.tool.job_name(job, newest), self.tool.location(), self.tool.name, word, newest.time if newest else None, rpo,
-            len(found), newest.size if newest else None, host, text, at, stale, declared.schedule if declared else "",
+            len(found), size, host, text, at, stale, declared.schedule if declared else "",
         )  # fmt: skip
 
     async def runs(self, query: RunQuery, offset: int = 0, limit: int = 100) -> Page[BackupRun]:
@@ -220,7 +234,7 @@ class ToolBackend(BackupPlans):
 
     def _seen(self, one: Snapshot) -> BackupRun:
         ended = datetime.fromtimestamp(one.time.timestamp() + one.duration, UTC) if one.duration is not None else None
-        return BackupRun(self.name, self.tool.job_of(one), one.id, one.time, ended, "ok", one.files, one.size, one.added, "it left a snapshot")
+        return BackupRun(self.name, self._job_of(one, ()), one.id, one.time, ended, "ok", one.files, one.size, one.added, "it left a snapshot")
 
     async def repositories(self) -> Sequence[Repository]:
         """This one; what is wrong with it in words."""
@@ -284,7 +298,7 @@ class ToolBackend(BackupPlans):
 
     async def versions(self, path: bytes, job: str = "") -> Sequence[Found]:
         """The file in each snapshot, newest first."""
-        chosen = [one for one in await self.all_snapshots() if one.readable and job in ("", self.tool.job_of(one))]
+        chosen = [one for one in await self.all_snapshots() if one.readable and job in ("", self._job_of(one, ()))]
         return await in_thread(self._scan + SLACK, self.tool.versions, path, chosen)
 
     async def diff(self, old: str, new: str) -> Diff:

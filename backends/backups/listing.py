@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from backends.backups.model import PROTECTION_SEVERITY, BackupQuery, BackupRow, Protection, Snapshot, SnapshotQuery
+from backends.backups.model import PROTECTION_SEVERITY, BackupQuery, BackupRow, Entry, Protection, Snapshot, SnapshotQuery
 from backends.contract import Page
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _FINE = (Protection.OK, Protection.DUE)
+
+
+def in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """Directories first, then by name."""
+    return sorted(entries, key=lambda entry: (entry.kind != "dir", entry.name.casefold(), entry.path))
 
 
 def page_of_jobs(rows: Iterable[BackupRow], query: BackupQuery, offset: int, limit: int, note: str = "") -> Page[BackupRow]:

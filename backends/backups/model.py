@@ -130,6 +130,8 @@ class Snapshot:
     """What stays the same when the tool gives it a new id (a tag in restic, a new name in borg)."""
     hold: str = ""
     """Why it is held, or "": a held one is never forgotten."""
+    name: str = ""
+    """The archive's name (borg); restic has none."""
 
 
 EntryKind = Literal["dir", "file", "link", "other"]

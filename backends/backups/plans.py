@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,9 @@ SHOWN = 60
 """Steps of a plan that are named one by one."""
 UNDO_DAYS = timedelta(days=1)
 LONG = 7 * 86400.0
+ROLES = ("technician", "supervisor", "admin")
+NEEDS = {"forget": "admin", "prune": "admin", "unlock": "admin", "unhold": "admin", "hold": "supervisor"}
+"""Verbs that can lose something need more than the lowest role."""
 
 
 class BackupPlans:
@@ -59,8 +63,12 @@ class BackupPlans:
         self._tell, self._stop = tell, stop
 
     async def plan(self, change: Change, actor: Actor) -> Plan:
-        """By the verb."""
-        return await plan_by_verb(self, change, actor)
+        """By the verb, if the role has it. The role is in the plan's `missing`, so that a dry run shows the rest."""
+        plan = await plan_by_verb(self, change, actor)
+        needed = NEEDS.get(change.verb, ROLES[0])
+        if actor.role not in ROLES[ROLES.index(needed) :]:
+            return replace(plan, missing=(*plan.missing, f"needs the role {needed}, you are {actor.role}"))
+        return plan
 
     # -- run --------------------------------------------------------------------------------------------
 
@@ -157,7 +165,7 @@ class BackupPlans:
         rest = [Step("and more", f"{len(named) - SHOWN} snapshots", "forgotten")] if len(named) > SHOWN else []
         return Plan(
             change, f"Forget {len(gone)} of {len(listed)} snapshots in {self.name}", (*named[:SHOWN], *rest, *steps[:SHOWN]),
-            ("the data stays until a prune; until then it can be undone by hand",), 2, tuple(refusals(listed, gone, self.tool.job_of, many)),
+            (self.tool.forgotten_words,), 2, tuple(refusals(listed, gone, self.tool.job_of, many)),
             None, version, {"forgotten": sorted(gone)}, self.name,
         )  # fmt: skip
 
@@ -216,7 +224,8 @@ class BackupPlans:
             await in_thread(self._deadline, self.records.hold, one.uid, str(plan.expected["hold"]), actor.login)
         text = ""
         try:
-            await in_thread(self._deadline + 30, self.tool.mark, one, held)
+            new = await in_thread(self._deadline + 30, self.tool.mark, one, held)
+            await in_thread(self._deadline, self.records.renamed, one.id, new)
         except BackendError as error:
             if not held:
                 raise

@@ -13,7 +13,7 @@ from typing import Any
 from backends.backups.model import BackupRun
 from backends.contract import now
 from backends.errors import NotFound, Unsupported
-from backends.store.contract import Order, Store, Test
+from backends.store.contract import All, Order, Store, Test
 
 HOLDS, RUNS, STATE = "backup_holds", "backup_runs", "backup_state"
 RUNS_KEPT = 500
@@ -68,6 +68,13 @@ class Records:
             return []
         found = self._store.select(RUNS, Test("backend", "eq", self._backend), (Order("started", True),))
         return [_run(record.doc) for record in found]
+
+    def renamed(self, old: str, new: str) -> None:
+        """A snapshot has a new id: its run is still its run."""
+        if self._store is None or old == new:
+            return
+        for record in self._store.select(RUNS, All((Test("backend", "eq", self._backend), Test("snapshot", "eq", old)))):
+            self._store.update(RUNS, record.id, {**record.doc, "snapshot": new}, rev=None)
 
     # -- state ------------------------------------------------------------------------------------------
 

@@ -7,11 +7,10 @@ import contextlib
 import hashlib
 import json
 import os
-import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 from backends.backups.extraction import ExtractCapabilities, Extraction, ToolError, ToolEvent
 from backends.backups.model import Snapshot
@@ -19,29 +18,12 @@ from backends.backups.process import ERROR_LINES, Running
 from backends.backups.restic_program import go_text, message, quoted
 from backends.backups.restic_reads import ResticReads
 from backends.backups.selecting import batches, checked_selection, empty_directory, is_there
+from backends.backups.tar_hashes import tar_hashes
 from backends.backups.tools import Tell
 from backends.errors import NotFound
 from backends.text import clean
 
 FRAMES = 10
-
-
-class Chunks:
-    """A stream of chunks as a file that is read once, for `tarfile`."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._kept = b""
-
-    def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes; b"" at the end."""
-        while not self._kept:
-            found = next(self._chunks, None)
-            if found is None:
-                return b""
-            self._kept = found
-        taken, self._kept = self._kept[:size], self._kept[size:]
-        return taken
 
 
 class ResticExtract(ResticReads):
@@ -152,14 +134,7 @@ class ResticExtract(ResticReads):
 
     def _tar_hashes(self, snapshot: Snapshot, path: bytes, stop: threading.Event) -> Iterator[tuple[bytes, bytes]]:
         chunks = (part for _, part in self.lines("dump", "--no-lock", snapshot.id, path, separator=None, stop=stop, deadline=24 * 3600.0))
-        with tarfile.open(fileobj=cast(Any, Chunks(chunks)), mode="r|", encoding="utf-8", errors="surrogateescape") as archive:
-            for member in archive:
-                source = archive.extractfile(member) if member.isreg() else None
-                if source is not None:
-                    digest = hashlib.sha256()
-                    for part in iter(lambda: source.read(1 << 20), b""):  # noqa: B023 - used before the next member
-                        digest.update(part)
-                    yield b"/" + member.name.encode("utf-8", "surrogateescape").strip(b"/"), digest.digest()
+        yield from tar_hashes(chunks)
 
     def extract_capabilities(self) -> ExtractCapabilities:
         """By version and user."""

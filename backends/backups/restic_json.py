@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from backends.backups.listing import in_order
 from backends.backups.model import Diff, Difference, Entry, EntryKind, Lock, Snapshot
 from backends.backups.stale import staleness
 from backends.errors import Damaged
@@ -121,11 +122,6 @@ def directories(raw: bytes, paths: Sequence[bytes]) -> dict[bytes, list[Entry]]:
             there.add(parent)
     found = {path: in_order(children[path].values()) for path in asked if path in there}
     return {path: found[b"/" + path.strip(b"/")] for path in paths if b"/" + path.strip(b"/") in found}
-
-
-def in_order(entries: Iterable[Entry]) -> list[Entry]:
-    """Directories first, then by name."""
-    return sorted(entries, key=lambda entry: (entry.kind != "dir", entry.name.casefold(), entry.path))
 
 
 def renamed(entry: Entry, path: bytes) -> Entry:

@@ -69,6 +69,7 @@ class ResticProgram:
     name: ClassVar[str] = "restic"
     package: ClassVar[str] = "restic"
     forgets_in_groups: ClassVar[str] = "host and paths"
+    forgotten_words: ClassVar[str] = "the data stays until a prune; until then `restic recover` can bring it back"
 
     def __init__(self, options: Mapping[str, Any], cache: str) -> None:
         self.program = str(options.get("program") or "restic")
@@ -101,6 +102,9 @@ class ResticProgram:
         self.capabilities = restic_capabilities(tuple(int(part or 0) for part in found.groups()))
         if self.capabilities.version[:2] < OLDEST:
             raise Unsupported("version", f"restic {self.capabilities.words} is too old, 0.14 is needed", hint="Install a newer restic.")
+
+    def close(self) -> None:
+        """Nothing is kept for the session."""
 
     def command(self, *words: str | bytes, patient: bool = False, frames: int = 1) -> Command:
         """restic with these words. The address may hold a password, so it goes through a pipe as the password does."""

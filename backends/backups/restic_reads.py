@@ -54,6 +54,10 @@ class ResticReads(ResticProgram):
         """The same."""
         return f"{job.host or socket.gethostname()}:{','.join(sorted(job.paths))}"
 
+    def covers(self, job: BackupJob, snapshot: Snapshot) -> bool:
+        """restic leaves a missing source out of the snapshot's paths."""
+        return snapshot.host == (job.host or socket.gethostname()) and bool(snapshot.paths) and set(snapshot.paths) <= set(job.paths)
+
     def job_name(self, job: str, newest: Snapshot | None) -> str:
         """Host and paths."""
         return f"{newest.host} {' '.join(newest.paths)}" if newest else job.replace(":", " ", 1)

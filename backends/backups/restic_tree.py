@@ -12,8 +12,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from backends.backups.listing import in_order
 from backends.backups.model import Entry
-from backends.backups.restic_json import entry_of, in_order
+from backends.backups.restic_json import entry_of
 from backends.backups.restic_program import go_text
 from backends.errors import Damaged, NotFound
 from backends.text import clean

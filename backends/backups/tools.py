@@ -57,6 +57,8 @@ class BackupTool(Protocol):
     package: ClassVar[str]
     forgets_in_groups: ClassVar[str]
     """How the tool groups for a policy, in words."""
+    forgotten_words: ClassVar[str]
+    """What becomes of what was forgotten, until a prune."""
     capabilities: Capabilities
 
     def open(self) -> None:
@@ -76,6 +78,9 @@ class BackupTool(Protocol):
 
     def job_id(self, job: BackupJob) -> str:
         """The same for a job of the configuration."""
+
+    def covers(self, job: BackupJob, snapshot: Snapshot) -> bool:
+        """Whether the job may have made it though a source was missing."""
 
     def job_name(self, job: str, newest: Snapshot | None) -> str:
         """A job's id as people read it."""
@@ -136,6 +141,9 @@ class BackupTool(Protocol):
 
     def content_hash(self, snapshot: Snapshot, path: bytes) -> bytes:
         """As `ExtractsFiles.content_hash`."""
+
+    def close(self) -> None:
+        """Take away what was only kept for the session."""
 
     def extract_capabilities(self) -> ExtractCapabilities:
         """As `ExtractsFiles.extract_capabilities`."""

@@ -19,7 +19,7 @@ from console.people import whoami
 
 NOUNS = {
     "tickets": "the help desk: list, show, create, take, reply, ...", "devices": "devices: list, show, check, ack, downtime",
-    "backups": "backups: list, snapshots, files, find, diff", "accounts": "accounts: search, show, unlock, enable, disable, groups",
+    "backups": "backups: list, snapshots, files, find, versions, diff, run, check, forget, prune, hold", "accounts": "accounts: search, show, unlock, enable, disable, groups",
     "jobs": "long work: list, show, follow, start, cancel", "ledger": "who did what: list, verify", "links": "what is linked to a record",
     "store": "the record store: info, check, move", "report": "a short report of the day or the week",
 }  # fmt: skip

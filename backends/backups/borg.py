@@ -1,0 +1,33 @@
+"""`Borg`: a borg repository, local or by SSH. Never imports textual."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from backends.backups.adapter import ToolBackend
+from backends.backups.borg_tool import BorgTool
+from backends.contract import Site
+from backends.options import Option
+
+
+class Borg(ToolBackend):
+    """The shared adapter over borg 1.2 and 1.4."""
+
+    adapter: ClassVar[str] = "borg"
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option("repository", "text", "where it is, as borg takes it", required=True),
+        Option("password", "secret", "how to get its passphrase; none for a repository without encryption"),
+        Option("rpo", "duration", "how old the newest backup may be", default="26h"),
+        Option("program", "text", "the borg program", default="borg"),
+        Option("rsh", "text", "the ssh command, where it is not ssh", default=""),
+        Option("remote_path", "text", "the borg program on the other machine", default=""),
+        Option("every", "duration", "how often the collector looks", default="5m"),
+        Option("deadline", "duration", "how long a short call may take", default="30s"),
+        Option("scan_deadline", "duration", "how long a call that reads a whole archive may take", default="15m"),
+        Option("expect", "list", "archive names without their dates that must be there, though they never ran", default=()),
+        Option("jobs", "table", "what is backed up: a table a job with paths, schedule, rpo, keep, archive", default={}),
+    )
+
+    def __init__(self, name: str, options: Mapping[str, Any], site: Site) -> None:
+        super().__init__(name, options, site, BorgTool(options))

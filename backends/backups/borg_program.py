@@ -1,0 +1,189 @@
+"""`BorgProgram`: borg's argv, versions, exit codes and messages. Never imports an adapter."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from backends.backups.process import Command, Ran, Running, Stream, find_program, run_program
+from backends.backups.tools import Capabilities
+from backends.errors import AuthFailed, BackendError, Busy, Damaged, NoSpace, NotFound, Refused, Unreachable, Unsupported
+from backends.secret import Secret
+from backends.text import clean
+
+OLDEST = (1, 2)
+TOO_NEW = (2, 0)
+WARNINGS = range(100, 128)
+"""Modern exit codes of warnings (1.4 on). Legacy: 1."""
+
+
+def borg_capabilities(version: tuple[int, ...]) -> Capabilities:
+    """By version alone."""
+    has = {"exit-codes"} if version[:2] >= (1, 4) else set()
+    has |= {"safe-parents"} if version[:3] >= (1, 4, 5) else set()
+    missing = [*([] if "exit-codes" in has else ["exit codes that say what failed (from borg 1.4 on)"])]
+    missing += [*([] if "safe-parents" in has else ["refusing symbolic links among the parents of what is extracted (from borg 1.4.5 on)"])]
+    missing += ["one folder of an archive without reading all of its metadata", "checking a share of the data", "resuming an extraction"]
+    return Capabilities(version, frozenset(has), tuple(missing))
+
+
+def log_line(line: bytes | str) -> dict[str, Any]:
+    """A line of --log-json, or what came in plain text as a message of its own."""
+    text = line if isinstance(line, str) else line.decode("utf-8", "replace")
+    if text.startswith("{"):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if isinstance(found, dict):
+            return found
+    return {"type": "plain", "message": text.rstrip(), "levelname": "ERROR"}
+
+
+def complaint(item: Mapping[str, Any]) -> str:
+    """The words of a warning or error, "" for anything else. One line: a traceback is cut to its last."""
+    if item.get("type") not in ("log_message", "plain") or item.get("levelname") not in ("WARNING", "ERROR", "CRITICAL"):
+        return ""
+    words = [line.strip() for line in str(item.get("message", "")).split("\n") if line.strip()]
+    return clean(words[0] if len(words) == 1 or not words else f"{words[0]} {words[-1]}")[:500] if words else ""
+
+
+class BorgProgram:
+    """One repository and how borg is called for it."""
+
+    name: ClassVar[str] = "borg"
+    package: ClassVar[str] = "borgbackup"
+    forgets_in_groups: ClassVar[str] = "archive name without its date"
+    forgotten_words: ClassVar[str] = "an archive that was deleted can't be brought back"
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.program = str(options.get("program") or "borg")
+        self.deadline = float(options.get("deadline") or 30.0)
+        self.scan_deadline = float(options.get("scan_deadline") or 900.0)
+        self.capabilities = Capabilities(())
+        self._address = str(options["repository"])
+        self._password: Secret | None = options.get("password")
+        self._rsh = str(options.get("rsh") or "")
+        self._remote = str(options.get("remote_path") or "")
+        self._path = ""
+
+    def location(self) -> str:
+        """The address without what looks like a password."""
+        return clean(re.sub(r"(://[^/:@\s]+):[^@\s]+@", r"\1:***@", self._address))
+
+    def has(self, capability: str) -> bool:
+        """Whether this version can do it."""
+        return capability in self.capabilities.has
+
+    @property
+    def local(self) -> str:
+        """The repository's folder, "" when it is on another machine."""
+        plain = self._address.removeprefix("file://")
+        return plain if plain.startswith("/") and "::" not in plain else ""
+
+    def open(self) -> None:
+        """Find the program and its version."""
+        self._path = find_program(self.program, self.package)
+        ran = run_program(Command((self._path, "--version"), first_signal=signal.SIGTERM), 15.0)
+        found = re.search(rb"(\d+)\.(\d+)(?:\.(\d+))?", ran.out)
+        if not found or ran.code != 0:
+            raise BackendError(
+                f"{self.program} does not say its version", title="Not borg", hint='Name the program with program = "/path/to/borg".'
+            )
+        version = tuple(int(part or 0) for part in found.groups())
+        if version[:2] < OLDEST or version >= TOO_NEW:
+            words = ".".join(map(str, version))
+            raise Unsupported("version", f"borg {words} can't be used, 1.2 or 1.4 is needed", hint="Install borg 1.4.")
+        self.capabilities = borg_capabilities(version)
+
+    def command(self, *words: str | bytes, cwd: str | bytes = "/", patient: bool = False) -> Command:
+        """borg with these words; the repository is in BORG_REPO, "::" stands for it."""
+        environment = {"BORG_REPO": self._address, "BORG_EXIT_CODES": "modern", "BORG_DISPLAY_PASSPHRASE": "no"}
+        secrets = {}
+        if self._password is not None:
+            secrets["BORG_PASSPHRASE_FD"] = self._password
+        else:
+            environment["BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK"] = "yes"
+        if self._rsh:
+            environment["BORG_RSH"] = self._rsh
+        if self._remote:
+            environment["BORG_REMOTE_PATH"] = self._remote
+        path = self._path or find_program(self.program, self.package)
+        return Command(
+            (path, "--log-json", *words), environment, secrets, frozenset(("BORG_PASSPHRASE_FD",)), cwd, signal.SIGTERM, patient,
+        )  # fmt: skip
+
+    def is_warning(self, code: int) -> bool:
+        """Done, but not everything."""
+        return code == 1 or code in WARNINGS
+
+    def run(self, *words: str | bytes, deadline: float | None = None, limit: int | None = None, warnings: bool = False) -> Ran:
+        """Run to the end. Errors of the family for any exit code but 0 (and warnings, where they are allowed)."""
+        ran = run_program(self.command(*words), deadline or self.deadline, None, **({} if limit is None else {"limit": limit}))
+        if ran.code != 0 and not ran.cut and not (warnings and self.is_warning(ran.code)):
+            raise self.failure(ran.code, ran.errors)
+        return ran
+
+    def lines(
+        self, *words: str | bytes, stop: threading.Event | None = None, separator: bytes | None = b"\n", deadline: float | None = None
+    ) -> Iterator[tuple[Stream, bytes]]:
+        """Standard output as it comes; an error at the end when the exit code is not 0."""
+        with Running(self.command(*words)) as running:
+            for stream, line in running.parts(deadline or self.scan_deadline, stop, separator):
+                if stream == "out":
+                    yield stream, line
+            if running.code != 0 and not running.cancelled:
+                raise self.failure(running.code, tuple(running.complaints.lines))
+
+    def failure(self, code: int, errors: Sequence[str]) -> BackendError:
+        """By msgid first, then by exit code, then by words. Unknown ones are failures with their text kept."""
+        items = [log_line(line) for line in errors]
+        idents = [str(item.get("msgid", "")) for item in items if item.get("type") in ("log_message", "question_prompt")]
+        words = [text for text in map(complaint, items) if text]
+        said = " ".join(words)
+        last = words[-1][:300] if words else f"exit code {code}"
+        for prefixes, codes, parts, make in _FAILURES:
+            if code in codes or any(ident.startswith(prefixes) for ident in idents if ident) or any(part in said for part in parts):
+                made: BackendError = make(self.location(), last)
+                return made
+        if code < 0 or code > 128:
+            return BackendError(f"borg was ended by signal {-code if code < 0 else code - 128}", title="borg died", hint="Look at the locks, then try again.")
+        return BackendError(f"{self.location()}: {last}", title="borg failed", hint="Run the same by hand to see more.")
+
+
+_FAILURES: tuple[tuple[tuple[str, ...], tuple[int, ...], tuple[str, ...], Any], ...] = (
+    (
+        ("Passphrase", "Passcommand", "NoPassphrase"), (50, 51, 52), ("passphrase supplied",),
+        lambda where, last: AuthFailed(f"the password does not open {where}", hint="Check what the password option refers to."),
+    ),
+    (
+        ("Lock",), (70, 71, 72, 73, 74, 75), ("Failed to create/acquire the lock",),
+        lambda where, last: Busy(f"{where}: {last}", hint="`deskside backups locks` says who holds it and whether it is stale."),
+    ),
+    (
+        ("Archive.DoesNotExist",), (31,), (), lambda where, last: NotFound(last),
+    ),
+    (
+        ("Repository.DoesNotExist", "Repository.InvalidRepository", "Repository.ParentPathDoesNotExist"), (13, 15, 18), ("is not a valid repository",),
+        lambda where, last: NotFound(f"there is no borg repository at {where}", hint="Check the address; `borg init` makes a new one."),
+    ),
+    (
+        ("ConnectionClosed", "Connection"), (80, 81, 82, 83), ("Connection closed by remote host", "Connection refused", "ssh: connect"),
+        lambda where, last: Unreachable(f"{where}: {last}"),
+    ),
+    (
+        ("Cache.RepositoryAccessAborted", "Cache.RepositoryIDNotUnique", "Cache.EncryptionMethodMismatch", "BORG_"), (60, 61, 62, 63, 64), (),
+        lambda where, last: Refused(f"{where}: {last}", hint="Open it once with borg by hand and answer its question."),
+    ),
+    (("NoSpace",), (), ("No space left on device", "Disk quota exceeded"), lambda where, last: NoSpace(f"{where}: {last}")),
+    (
+        ("IntegrityError", "Repository.CheckNeeded", "Repository.ObjectNotFound", "DecompressionError", "Manifest"), (12, 17, 90, 91, 92, 96, 97), ("IntegrityError",),
+        lambda where, last: Damaged(f"{where}: {last}", hint="Run `deskside backups check` before anything else."),
+    ),
+    (("ExtensionModuleError",), (), (), lambda where, last: Unsupported("version", last, hint="This borg is not whole: install it again.")),
+)  # fmt: skip
+"""(msgid prefixes, modern exit codes, words, error): the first that fits."""
