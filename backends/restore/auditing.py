@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from backends.backups.extraction import ComparesFiles, ExtractCapabilities, ExtractsFiles, HashesFiles
-from backends.errors import BackendError, NotFound
+from backends.errors import BackendError, Damaged, NotFound
 from backends.restore.folders import Blocked, Folders, above, last, remove_tree
 from backends.restore.kernel import blocks, inode
 from backends.restore.lines import Line
+from backends.restore.places import inside
 from backends.restore.previewing import same_time, type_of
 from backends.restore.staging import Stage
 from backends.restore.targets import Targets
@@ -210,7 +211,7 @@ def _hashes(
     source: ExtractsFiles, snapshot: str, selection: Sequence[bytes], wanted: set[bytes], stop: threading.Event
 ) -> Iterator[tuple[bytes, bytes]]:
     if isinstance(source, HashesFiles):
-        yield from source.content_hashes(snapshot, selection, stop)
+        yield from _proven(source, snapshot, selection, wanted, stop)
         return
     for path in sorted(wanted):
         if stop.is_set():
@@ -223,6 +224,31 @@ def _hashes(
             if error.exit_code == 8:  # damaged: that file can't be proven, the others can
                 continue
             raise
+
+
+def _proven(
+    source: HashesFiles, snapshot: str, paths: Sequence[bytes], wanted: set[bytes], stop: threading.Event
+) -> Iterator[tuple[bytes, bytes]]:
+    """Damage ends a tool's stream: then folder by folder, down to the one file that can't be read; all others are proven."""
+    try:
+        yield from source.content_hashes(snapshot, paths, stop)
+    except Damaged:
+        left = sorted(path for path in wanted if any(inside(path, chosen) for chosen in paths))
+        parts = {_part_below(path, paths): None for path in left}
+        if len(parts) > 1 or (parts and list(parts) != list(paths)):
+            for part in parts:
+                if stop.is_set():
+                    return
+                yield from _proven(source, snapshot, [part], wanted, stop)
+
+
+def _part_below(path: bytes, paths: Sequence[bytes]) -> bytes:
+    """One folder further down than the chosen path it lies in; the chosen path itself where several are asked for at once."""
+    chosen = next(one for one in paths if inside(path, one))
+    if len(paths) > 1 or path == chosen:
+        return chosen
+    start = len(chosen.rstrip(b"/")) + 1
+    return path[:start] + path[start:].split(b"/", 1)[0]
 
 
 def differing_live(

@@ -237,7 +237,7 @@ class Restoring:
         outcomes = _where_moved(told, tops - {item.path for item in swapping.outcomes if item.word == "put"})
         report = finish(
             self._run, self._plan, "cancelled" if stopped else None, outcomes, audited=bool(self._run.said("audited")), phases=self._told.phases,
-            tool=str(self._run.said("tool") or ""), undo_days=self._setting.undo_days, size=int(self._run.said("size") or 0),
+            tool=str(self._run.said("tool") or ""), undo_days=self._setting.undo_days, size=int(self._run.said("size") or 0), losses=self._source.extract_capabilities().losses,
             left_behind="Stopped in the middle of the swap: each file is the old or the new one. Undo takes it all back." if stopped else "",
             why=" ".join(text for text in note if text),
         )  # fmt: skip

@@ -76,12 +76,13 @@ def finish(
     result = result or judge(counts, audited)
     undoable = any(counts[word] for word in ("put", "replaced", "removed", "folder"))
     until = datetime.now(UTC) + timedelta(days=undo_days) if undoable else None
-    lost = tuple(dict.fromkeys([*losses, *(f"{shown(item.path)}: {item.text}" for item in tally.kept.get("lost", ()))]))[: 5 * NAMED]
+    by_name = [f"{shown(item.path)}: {item.text}" for item in tally.kept.get("lost", ())]
+    lost = tuple(dict.fromkeys([*by_name, *losses]))
     draft = RestoreReport(
         run.ident, result, public_sentence(plan, result, counts), "", dict(counts), named, lost, tuple(phases), audited, plan.hash, "",
         str(run.file("outcomes.jsonl")), tool, until, size, sum(phase.seconds for phase in phases), left_behind,
     )  # fmt: skip
-    draft = replace(draft, private=private_text(plan, draft, why))
+    draft = replace(draft, private=private_text(plan, draft, by_name, why))
     files = hashlib.sha256(run.file("outcomes.jsonl").read_bytes()).hexdigest()
     report = replace(draft, hash=hashlib.sha256((dumps(draft) + files).encode()).hexdigest())
     run.write("report.json", report)
@@ -104,7 +105,7 @@ def public_sentence(plan: RestorePlan, result: Result, counts: Counter[str]) -> 
     return f"{what}: not restored{' (stopped)' if result == 'cancelled' else ''}; your files were not changed."
 
 
-def private_text(plan: RestorePlan, report: RestoreReport, why: str = "") -> str:
+def private_text(plan: RestorePlan, report: RestoreReport, lost: Sequence[str] = (), why: str = "") -> str:
     """For colleagues: where, how many, what went wrong by name, until when it can be undone."""
     lines = [f"Restore {report.run}: {report.result}. Snapshot {plan.wanted.snapshot[:12]} of {plan.snapshot_host or '?'} to {plan.host}:{shown(plan.preview.root)}."]
     lines.append("; ".join(f"{count:,} {WORDS.get(word, word)}" for word, count in sorted(report.counts.items())) + ".")
@@ -115,7 +116,7 @@ def private_text(plan: RestorePlan, report: RestoreReport, why: str = "") -> str
     lines += [f"{item.word}: {shown(item.path)}: {item.text}" for item in wrong[:20]]
     if len(wrong) > 20:
         lines.append(f"... all in {report.outcomes_file}")
-    lines += [f"not kept: {loss}" for loss in report.losses[:10]]
+    lines += [f"not kept: {loss}" for loss in lost[:10]]
     if report.undo_until is not None:
         lines.append(f"Can be undone until {report.undo_until:%Y-%m-%d}: deskside backups undo {report.run}")
     if report.left_behind:

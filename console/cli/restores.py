@@ -7,10 +7,11 @@ import dataclasses
 import os
 from typing import Any
 
-from backends.errors import Invalid, NotFound
+from backends.errors import Invalid
 from backends.restore.codec import plain
 from backends.restore.folders import shown
 from backends.restore.model import POLICIES, Destination, RestorePlan, Wanted
+from console.cli.backup_choice import with_snapshot
 from console.cli.options import read_options, write_options
 from console.cli.output import Output
 from console.cli.writing import EXIT as OUTCOMES
@@ -103,7 +104,7 @@ async def restore(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     work = Restores(desk)
     work.ticket = ticket or ""
     paths = tuple(os.fsencode(path) for path in args.paths)
-    backend = await _backend_of(desk, args.snapshot)
+    backend = (await with_snapshot(desk, args.snapshot)).name
     wanted = Wanted(backend, args.snapshot, paths, _destination(args), args.policy, tuple(args.override), args.reason if args.override else "", args.thorough)
     plan = await work.preview(wanted)
     if args.dry_run:
@@ -150,17 +151,6 @@ async def _follow(work: Restores, done: Any, args: argparse.Namespace, out: Outp
     if state == "failed":
         out.warn(work.said(job))
     return ENDS.get(state, 1)
-
-
-async def _backend_of(desk: Desk, snapshot: str) -> str:
-    for place in desk.backends("backups"):
-        backend = await desk.backend("backups", place.name)
-        try:
-            await backend.snapshot(snapshot)
-        except NotFound:
-            continue
-        return place.name
-    raise NotFound(f"snapshot {snapshot}")
 
 
 async def undo(desk: Desk, args: argparse.Namespace, out: Output) -> int:

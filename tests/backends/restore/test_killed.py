@@ -73,7 +73,7 @@ def syscalls(house: House, plan: RestorePlan, name: str) -> int:
 
 @needs_strace
 @pytest.mark.server
-@pytest.mark.parametrize("call", ["renameat2", "syncfs", "fsync", "mkdirat", "newfstatat"])
+@pytest.mark.parametrize("call", ["renameat2", "syncfs", "fsync", "mkdirat"])
 def test_killed_inside_a_call(big: House, call: str) -> None:
     old = look(big.share)
     first = big.plan(policy="exact")
