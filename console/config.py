@@ -28,6 +28,7 @@ _KNOWN: dict[str, dict[str, type]] = {
     "console": {"theme": str, "read_only": bool, "driver": str, "mouse": bool, "data": str},
     "store": {"engine": str},
     "ledger": {"syslog": str},
+    "restore": {"undo": str, "many": int, "second_person": list, "scratch": str, "drills": str, "full_drills": str, "sample": int},
     "roles": {"admins": list, "supervisors": list, "technicians": list, "default": str},
     "desk": {"next_after_action": bool, "absent": list, "teams": dict},
 }
@@ -92,6 +93,8 @@ class Config:
     absent: tuple[Absence, ...] = ()
     teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Team -> logins of its people, for fair assignment."""
+    restore: Mapping[str, Any] = field(default_factory=dict)
+    """[restore] as it stands; `console.restoring` and `console.drills` read it."""
     demo: bool = False
 
     @property
@@ -279,6 +282,7 @@ def _build(
         macros=tuple(merged.get("macros", {}).values()), canned=tuple(merged.get("canned", {}).values()), templates=tuple(merged.get("templates", {}).values()),
         next_after_action=desk.get("next_after_action", False), absent=tuple(desk.get("absent", ())),
         teams={name: tuple(people) for name, people in desk.get("teams", {}).items()},
+        restore=merged.get("restore", {}),
     )  # fmt: skip
 
 

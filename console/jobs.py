@@ -25,6 +25,7 @@ KINDS = {
     "probe": "console.job_kinds:probe", "verify-ledger": "console.job_kinds:verify_ledger", "export": "console.job_kinds:export",
     "import": "console.importing:import_job",
     "backups": "console.backup_jobs:work",
+    "restore": "console.restore_jobs:restore", "undo-restore": "console.restore_jobs:undo_restore", "drill": "console.restore_jobs:drill",
 }  # fmt: skip
 """Kind -> "module:function" of its `async (desk, spec, progress) -> dict`."""
 START_SECONDS = 10.0

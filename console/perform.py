@@ -52,10 +52,14 @@ async def perform(
     reason: str = "",
     approver: str = "",
     dry_run: bool = False,
+    via: Writes | None = None,
 ) -> Performed:
-    """Do a change the one way. Raises what stands in the way before anything is sent; afterwards the outcome says it."""
+    """Do a change the one way. Raises what stands in the way before anything is sent; afterwards the outcome says it.
+
+    `via` plans and applies in the adapter's stead: a restore is a job of the console's, not a verb of the backup tool.
+    """
     _may(desk, change, dry_run)
-    backend = await desk.backend(change.domain, change.backend or None)
+    backend = via if via is not None else await desk.backend(change.domain, change.backend or None)
     if not isinstance(backend, Writes):
         raise Unsupported(change.verb, f"{change.backend} is only read here")
     plan = await backend.plan(change, desk.actor)

@@ -12,6 +12,7 @@ from backends.backups.model import BackupQuery, Entry, RunQuery, Snapshot, Snaps
 from backends.errors import BackendError, Unsupported
 from backends.text import clean
 from console.ages import age
+from console.cli import restores
 from console.cli.backup_choice import can, with_snapshot
 from console.cli.backup_work import add_work
 from console.cli.options import read_options
@@ -49,6 +50,7 @@ def add_verbs(verbs: Any) -> None:
     reading("diff", "what changed between two snapshots", diff, "old", "new")
     reading("locks", "who holds a repository, and whether that is stale", locks)
     add_work(verbs)
+    restores.add_verbs(verbs)
 
 
 Ask = Callable[[Any], Awaitable[list[dict[str, Any]]]]

@@ -33,7 +33,7 @@ async def run_change(desk: Desk, args: argparse.Namespace, out: Output, change: 
     elif performed.outcome is None:
         out.warn("Left; nothing was done.")
         return 1
-    _show(performed, out)
+    show_performed(performed, out)
     return 0 if performed.outcome is None else EXIT[performed.outcome.word]
 
 
@@ -71,7 +71,8 @@ def show_plan(plan: Plan, out: Output) -> None:
         out.say(f"  missing: {what}")
 
 
-def _show(performed: Performed, out: Output) -> None:
+def show_performed(performed: Performed, out: Output) -> None:
+    """How it ended, or would end."""
     outcome, plan = performed.outcome, performed.plan
     record: dict[str, Any] = {
         "summary": plan.summary, "danger": plan.danger, "dry_run": outcome is None,

@@ -1,0 +1,259 @@
+"""The restore itself: preflight, fetch into the staging, audit, swap, report - and the same again from wherever a killed one stood.
+
+Blocking: it runs in a job's own process. A typed error or a cancel before the swap leaves the live files untouched and the staging removed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+
+from backends.backups.extraction import Extraction, ExtractsFiles
+from backends.errors import BackendError, Conflict, Damaged, NoSpace, Refused
+from backends.restore.auditing import Audit, Auditing
+from backends.restore.folders import shown
+from backends.restore.kernel import Moves, sync_filesystem
+from backends.restore.lines import Line, spooled
+from backends.restore.locks import exclusive
+from backends.restore.model import PathOutcome, RestoreEvent, RestorePlan, RestoreReport, Result
+from backends.restore.places import inside
+from backends.restore.planning import Setting, live_targets, parts_of, place_refusals, plan_hash
+from backends.restore.rates import Rates
+from backends.restore.reporting import finish, packed, unpacked
+from backends.restore.run_folder import ENDED, Run
+from backends.restore.staging import Stage, describe, discard, identity, make, stages_of
+from backends.restore.steps import STEPS, Planning, Step, steps_of
+from backends.restore.swapping import Swapping, check_all_there
+from backends.restore.targets import Targets
+from backends.restore.telling import Teller
+
+UNTOUCHED = "Live files untouched; the staging is removed."
+PLANNED = "planned.jsonl"
+
+
+class Restoring:
+    """One run at work. `listen` gets every event in this thread; set `stop` to cancel."""
+
+    def __init__(
+        self, setting: Setting, run: Run, source: ExtractsFiles, stop: threading.Event, listen: Callable[[RestoreEvent], None] | None = None
+    ) -> None:
+        self._setting, self._run, self._source, self._stop = setting, run, source, stop
+        self._plan: RestorePlan = run.plan()
+        self._told = Teller(run, listen)
+        self._targets = Targets.of(self._plan.wanted.destination, self._plan.wanted.selection)
+        self._stages: list[Stage] = []
+        self._moves = Moves()
+        self._tool = ""
+        self._seconds = 0.0
+
+    def work(self) -> RestoreReport:
+        """From the start, or from where a killed one stood; always audited. Raises what stood in the way, after the report is written."""
+        try:
+            with self._run.lock(), exclusive(self._setting.base, live_targets(self._plan.wanted), self._plan.host, self._run.ident):
+                state = self._run.state()
+                if state in ENDED:
+                    raise Conflict(f"restore {self._run.ident} is {state} already")
+                return self._from(state)
+        finally:
+            for stage in self._stages:
+                stage.close()
+            self._told.close()
+
+    def _from(self, state: str) -> RestoreReport:
+        try:
+            if state in ("planned", "fetching"):
+                self._preflight()
+                self._fetch()
+                state = "fetched"
+            if state in ("fetched", "audited"):
+                self._stages = self._stages or stages_of(self._run)
+                self._audit_and_plan()
+        except BackendError as error:
+            self._give_up("failed", error.sentence())
+            raise
+        except OSError as error:
+            self._give_up("failed", f"{error.strerror}")
+            raise NoSpace(f"{error.strerror}", hint="Live files are untouched; look at the disk, then start it again.") from None
+        if self._stop.is_set() and self._run.state() != "swapping":
+            return self._give_up("cancelled", "stopped before the swap")
+        return self._swap_and_report()
+
+    # -- before the live tree is touched ----------------------------------------------------------------
+
+    def _preflight(self) -> None:
+        self._told.begin("preflight")
+        if plan_hash(self._plan, self._run) != self._plan.hash:
+            raise Damaged("the plan is not the one that was confirmed", hint="Preview it again.")
+        if self._plan.preview.refusals:
+            raise Refused(self._plan.preview.refusals[0].text)
+        aside = self._plan.wanted.overrides
+        now = [item for item in place_refusals(self._plan.wanted, self._setting.guarded) if item.name not in aside or not item.name]
+        if now:
+            raise Refused(now[0].text)
+        self._told.end("done")
+
+    def _fetch(self) -> None:
+        self._told.begin("fetch")
+        discard(self._run)
+        parts = describe(self._run, parts_of(self._plan.wanted, self._setting.base))
+        self._run.note("fetching", parts=parts, identities=[])
+        self._stages = [make(told) for told in parts]
+        self._run.note("fetching", identities=[identity(stage) for stage in self._stages])
+        started = time.monotonic()
+        for stage in self._stages:
+            if self._stop.is_set():
+                return
+            found = self._source.extract(self._plan.wanted.snapshot, stage.part.selection, stage.into(), self._told.tool, self._stop)
+            self._tool = found.tool or self._source.extract_capabilities().tool
+            self._fetched(stage, found)
+        self._seconds = time.monotonic() - started
+        self._told.end("done")
+
+    def _fetched(self, stage: Stage, found: Extraction) -> None:
+        for error in found.errors:
+            self._told.tell("error", error.text, current=shown(error.path))
+        if found.clean or found.cancelled or self._stop.is_set():
+            return
+        told = os.fstatvfs(stage.fd)
+        words = " ".join(error.text.lower() for error in found.errors)
+        if told.f_bavail * told.f_frsize < 1 << 16 or "no space left" in words or "quota" in words:
+            raise NoSpace(f"{shown(stage.part.place)} is full", hint="Live files are untouched. Make room, then start it again.")
+
+    def _audit_and_plan(self) -> None:
+        if self._stop.is_set():
+            return
+        self._told.begin("audit")
+        audit = self._audit()
+        self._told.end("done" if audit.complete else "stopped")
+        if self._stop.is_set():
+            return
+        self._moves = Moves.probe(self._stages[0].fd)
+        if self._moves.sentence():
+            self._told.tell("warning", self._moves.sentence())
+        steps = self._planned(audit)
+        if not any(step.deed in ("put", "replace", "remove", "folder") for step in steps) and audit.bad:
+            raise Damaged(
+                f"nothing of it could be proven: {shown(next(iter(audit.bad)))} {next(iter(audit.bad.values()))}",
+                hint="Try an older snapshot, or have the repository checked; live files are untouched.",
+            )
+        for stage in self._stages:
+            sync_filesystem(stage.fd)
+        self._run.note("swapping", audited=audit.complete, exchange=self._moves.exchange, noreplace=self._moves.noreplace, tool=self._tool,
+                       size=audit.bytes, files=audit.files, seconds=self._seconds, mended=audit.mended)  # fmt: skip
+
+    def _audit(self) -> Audit:
+        whole = Audit(complete=True)
+        for stage in self._stages:
+            auditing = Auditing(stage, lambda stage=stage: self._lines_of(stage), self._source.extract_capabilities(), self._stop)  # type: ignore[misc]
+            found = auditing.whole(
+                self._source, self._plan.wanted.snapshot, lambda done, total: self._told.tell("progress", "auditing", files=done, files_total=total)
+            )
+            whole.bad |= found.bad
+            whole.lost |= found.lost
+            whole.files, whole.bytes, whole.mended = whole.files + found.files, whole.bytes + found.bytes, whole.mended + found.mended
+            whole.complete = whole.complete and found.complete
+        for path, why in list(whole.bad.items())[:200]:
+            self._told.tell("error", why, current=shown(path))
+        self._run.note("audited", bad=len(whole.bad), lost=len(whole.lost))
+        return whole
+
+    def _lines_of(self, stage: Stage) -> Iterator[Line]:
+        for line in spooled(self._run):
+            if line.status != "extra" and any(inside(line.path, chosen) for chosen in stage.part.selection):
+                yield line
+
+    def _planned(self, audit: Audit) -> list[Step]:
+        found: list[list[str]] = []
+
+        def say(outcome: PathOutcome) -> None:
+            found.append(packed(outcome))
+
+        compare = self._plan.wanted.policy in ("differs", "exact") and not self._plan.wanted.thorough
+        planning = Planning(self._stages, self._targets, audit, compare, say)
+        try:
+            steps = list(planning.steps(spooled(self._run)))
+        finally:
+            planning.close()
+        self._run.spool(PLANNED, found)
+        self._run.spool(STEPS, (step.packed() for step in steps))
+        return steps
+
+    def _give_up(self, result: Result, why: str) -> RestoreReport:
+        """Nothing live was touched: take the staging away and say so."""
+        self._told.end(result)
+        for stage in self._stages:
+            stage.close()
+        self._stages = []
+        left: list[str] = []
+        discard(self._run, left.append)
+        text = " ".join(["Live files untouched;", *left]) if left else UNTOUCHED
+        report = finish(self._run, self._plan, result, (), audited=False, phases=self._told.phases, tool=self._tool, undo_days=0, left_behind=text, why=why)
+        self._run.note(result, text=why)
+        self._told.tell("finished", f"{result}: {why}. {text}")
+        return report
+
+    # -- the swap ---------------------------------------------------------------------------------------
+
+    def _swap_and_report(self) -> RestoreReport:
+        self._told.begin("swap")
+        self._stages = self._stages or stages_of(self._run)
+        steps = steps_of(self._run)
+        check_all_there(steps, self._stages)
+        self._moves = Moves(bool(self._run.said("exchange")), bool(self._run.said("noreplace")))
+        swapping = Swapping(self._stages, self._moves, self._stop)
+        try:
+            swapping.all(steps, lambda done, total: self._told.tell("progress", "swapping", files=done, files_total=total))
+        finally:
+            swapping.close()
+        mark = self._mark()
+        for stage in self._stages:
+            sync_filesystem(stage.fd)
+        self._run.note("swapped", mark=mark, stopped=swapping.stopped)
+        self._told.end("stopped" if swapping.stopped else "done")
+        return self._report(swapping, steps)
+
+    def _mark(self) -> int:
+        """The filesystem's own time now: what changes later has a later ctime."""
+        descriptor = os.open(b"mark", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=self._stages[0].fd)
+        try:
+            os.utime(descriptor)
+            return os.fstat(descriptor).st_ctime_ns
+        finally:
+            os.close(descriptor)
+
+    def _report(self, swapping: Swapping, steps: Sequence[Step]) -> RestoreReport:
+        self._told.begin("report")
+        tops = {step.path for step in steps if step.deed == "put" and step.staged is not None and step.staged[1] & 0o170000 == 0o040000}
+        swapped = (item for item in swapping.outcomes if not (item.word == "put" and item.path in tops))
+        told = chain((unpacked(found) for found in self._run.lines(PLANNED)), swapped)
+        stopped = swapping.stopped
+        warned = [f"{shown(step.path)} was written to while it was replaced: what was written last lies in the undo copy" for step in swapping.changed_while]
+        for text in warned:
+            self._told.tell("warning", text)
+        note = [self._moves.sentence(), *warned]
+        outcomes = _where_moved(told, tops - {item.path for item in swapping.outcomes if item.word == "put"})
+        report = finish(
+            self._run, self._plan, "cancelled" if stopped else None, outcomes, audited=bool(self._run.said("audited")), phases=self._told.phases,
+            tool=str(self._run.said("tool") or ""), undo_days=self._setting.undo_days, size=int(self._run.said("size") or 0), losses=self._source.extract_capabilities().losses,
+            left_behind="Stopped in the middle of the swap: each file is the old or the new one. Undo takes it all back." if stopped else "",
+            why=" ".join(text for text in note if text),
+        )  # fmt: skip
+        seconds, files = float(self._run.said("seconds") or 0.0), int(self._run.said("files") or 0)
+        if report.result == "done" and seconds > 0:
+            Rates(self._setting.base).learn(self._plan.wanted.backend, files, report.bytes, seconds)
+        self._run.note(report.result, until=report.undo_until.isoformat() if report.undo_until else None)
+        self._told.end(report.result)
+        self._told.tell("finished", report.private.split("\n")[0])
+        return report
+
+
+def _where_moved(outcomes: Iterable[PathOutcome], failed: set[bytes]) -> Iterator[PathOutcome]:
+    """What lies in a folder that could not be moved in is not there."""
+    for item in outcomes:
+        if failed and item.word == "put" and any(inside(item.path, top) for top in failed):
+            yield PathOutcome(item.path, "failed", "its folder was not moved in")
+        else:
+            yield item

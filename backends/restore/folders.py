@@ -1,0 +1,205 @@
+"""Open folders below a root, each component with O_NOFOLLOW: no symbolic link is ever followed, whoever plants one. Paths are bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections import OrderedDict
+
+from backends.restore.kernel import NOREPLACE, inode, rename2
+from backends.text import clean
+
+PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+KEPT = 100
+"""Open descriptors at once: far from the usual limit of 1,024."""
+
+
+def shown(path: bytes) -> str:
+    """A path for people: cleaned; bytes that are no text are seen as \\xNN."""
+    return clean(path.decode("utf-8", "backslashreplace"))
+
+
+def above(path: bytes) -> bytes:
+    """The folder a path lies in ("" for what lies at the top)."""
+    return path.rpartition(b"/")[0]
+
+
+def last(path: bytes) -> bytes:
+    """Its own name."""
+    return path.rpartition(b"/")[2]
+
+
+class Blocked(Exception):
+    """A folder on the way can't be used; `reason` says which one and why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Missing(Blocked):
+    """A folder on the way is not there."""
+
+
+class Folders:
+    """Descriptors of folders below `root` ("/" or an open folder), by their path; the last hundred are kept open."""
+
+    def __init__(self, root: bytes | int = b"/") -> None:
+        self._root = os.open(root, PASS) if isinstance(root, bytes) else os.dup(root)
+        self._open: OrderedDict[bytes, int] = OrderedDict()
+
+    def fd(self, path: bytes) -> int:
+        """The descriptor (O_PATH) of a folder. Missing, Blocked (a symbolic link, no folder, no right)."""
+        path = path.strip(b"/")
+        if not path:
+            return self._root
+        found = self._open.get(path)
+        if found is not None:
+            self._open.move_to_end(path)
+            return found
+        return self._walk(path)
+
+    def _walk(self, path: bytes) -> int:
+        """From the nearest ancestor that is open, a component at a time."""
+        start = above(path)
+        while start and start not in self._open:
+            start = above(start)
+        here = self._open.get(start, self._root)
+        rest = path[len(start) :].strip(b"/").split(b"/")
+        for name in rest:
+            start = start + b"/" + name if start else name
+            here = self._step(here, name, start)
+            self._open[start] = here
+            while len(self._open) > KEPT:
+                os.close(self._open.popitem(last=False)[1])
+        return here
+
+    @staticmethod
+    def _step(folder: int, name: bytes, path: bytes) -> int:
+        if name in (b"", b".", b".."):
+            raise Blocked(f"{shown(path)}: not a plain path")
+        try:
+            return os.open(name, PASS, dir_fd=folder)
+        except FileNotFoundError:
+            raise Missing(f"/{shown(path)} is not there") from None
+        except OSError as error:
+            told = inode(folder, name) if error.errno in (errno.ENOTDIR, errno.ELOOP) else None
+            why = (error.strerror or "").lower() if told is None else "is a symbolic link" if stat.S_ISLNK(told.st_mode) else "is not a folder"
+            raise Blocked(f"/{shown(path)} {why}") from None
+
+    def stat(self, path: bytes) -> os.stat_result | None:
+        """lstat; None where nothing is, or where a folder on the way is missing. Blocked."""
+        path = path.strip(b"/")
+        if not path:
+            return os.fstat(self._root)
+        try:
+            return inode(self.fd(above(path)), last(path))
+        except Missing:
+            return None
+
+    def names(self, path: bytes) -> list[bytes]:
+        """What is in a folder, sorted."""
+        descriptor = os.open(b".", LIST, dir_fd=self.fd(path))
+        try:
+            return sorted(os.fsencode(name) for name in os.listdir(descriptor))
+        finally:
+            os.close(descriptor)
+
+    def still(self, path: bytes) -> bool:
+        """Whether the path, walked anew, still leads to the folder that is open for it (nobody moved it or planted a link)."""
+        path = path.strip(b"/")
+        known = self._open.get(path)
+        if known is None:
+            return True
+        fresh = Folders(self._root)
+        try:
+            one, other = os.fstat(fresh.fd(path)), os.fstat(known)
+            return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+        except Blocked:
+            return False
+        finally:
+            fresh.close()
+
+    def forget(self) -> None:
+        """Close all but the root: the next look walks anew."""
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def close(self) -> None:
+        """Close all; may be called twice."""
+        self.forget()
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
+
+    def __enter__(self) -> Folders:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def remove_tree(parent: int, name: bytes) -> None:
+    """Remove a tree of any depth and any names, following nothing. What lies deep is first moved up: no recursion, three descriptors.
+
+    OSError where something can't be removed (an immutable file, another filesystem mounted there).
+    """
+    try:
+        top = os.open(name, LIST, dir_fd=parent)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        os.unlink(name, dir_fd=parent)
+        return
+    try:
+        os.fchmod(top, 0o700)
+        number = 0
+        while entries := os.listdir(top):
+            for entry in entries:
+                number = _remove_one(top, os.fsencode(entry), number)
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _remove_one(top: int, name: bytes, number: int) -> int:
+    """Unlink, or empty a folder by moving its own folders up; the next free number."""
+    told = inode(top, name)
+    if told is None:
+        return number
+    if not stat.S_ISDIR(told.st_mode):
+        os.unlink(name, dir_fd=top)
+        return number
+    if told.st_mode & 0o700 != 0o700:
+        os.chmod(name, 0o700, dir_fd=top)
+    folder = os.open(name, LIST, dir_fd=top)
+    try:
+        for entry in os.listdir(folder):
+            child = os.fsencode(entry)
+            inside = inode(folder, child)
+            if inside is not None and stat.S_ISDIR(inside.st_mode):
+                number = _move_up(folder, child, top, number, inside)
+            else:
+                os.unlink(child, dir_fd=folder)
+    finally:
+        os.close(folder)
+    os.rmdir(name, dir_fd=top)
+    return number
+
+
+def _move_up(folder: int, child: bytes, top: int, number: int, told: os.stat_result) -> int:
+    if told.st_mode & 0o700 != 0o700:  # moving a folder writes its ".."
+        os.chmod(child, 0o700, dir_fd=folder)
+    while True:
+        number += 1
+        with contextlib.suppress(FileExistsError):
+            try:
+                rename2(folder, child, top, b".up-%d" % number, NOREPLACE)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                os.rename(child, b".up-%d" % number, src_dir_fd=folder, dst_dir_fd=top)
+            return number

@@ -1,0 +1,153 @@
+"""A dump into a new database of a real PostgreSQL, started here on a socket of its own."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.errors import BackendError, Conflict, Damaged, Refused
+from backends.restore.model import Destination, RestorePlan, RestoreReport, Wanted
+from backends.restore.places import Guarded
+from backends.restore.planning import Point, Setting, prepare
+from backends.restore.run_folder import Run
+from backends.restore.runs import resume
+from tests.backends.restore.source import Trees
+
+pytestmark = [pytest.mark.server]
+PORT = "8221"
+
+
+def _binaries() -> Path | None:
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
+    return Path(found[-1]).parent if found else None
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The socket's folder. PostgreSQL does not run as root: then it runs as the account `postgres`."""
+    binaries = _binaries()
+    if binaries is None:
+        if os.environ.get("DESKSIDE_TEST_ALL") == "1":
+            pytest.fail("PostgreSQL is not installed")
+        pytest.skip("LEFT OUT: PostgreSQL is not installed")
+    place = tmp_path_factory.mktemp("pg")
+    person: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        person = {"user": "postgres"}
+        for folder in (place, *list(place.parents)[:3]):
+            if str(folder).startswith("/tmp/"):
+                os.chmod(folder, 0o755)
+        shutil.chown(place, "postgres")
+
+    def do(*words: str) -> None:
+        subprocess.run([str(binaries / words[0]), *words[1:]], check=True, capture_output=True, timeout=60, cwd="/", **person)
+
+    do("initdb", "-D", str(place / "data"), "-U", "admin", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+    options = f"-c listen_addresses= -c port={PORT} -c unix_socket_directories={place} -c fsync=off -c unix_socket_permissions=0777"
+    do("pg_ctl", "-D", str(place / "data"), "-w", "-l", str(place / "log"), "-o", options, "start")
+    try:
+        yield str(place)
+    finally:
+        do("pg_ctl", "-D", str(place / "data"), "-m", "immediate", "stop")
+
+
+def sql(server: str, text: str, database: str = "postgres") -> str:
+    words = ["psql", "-X", "-A", "-t", "-q", "-h", server, "-p", PORT, "-U", "admin", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", text]
+    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
+
+
+@pytest.fixture
+def dump(server: str, tmp_path: Path) -> Path:
+    sql(server, "drop database if exists land")
+    sql(server, "create database land")
+    sql(server, "create table parcel (id int primary key, owner text); insert into parcel select n, 'o\\' || n from generate_series(1, 500) n; create table empty (a int)", "land")
+    (tmp_path / "dumps").mkdir()
+    for name, form in (("land.sql", "plain"), ("land.dump", "custom")):
+        subprocess.run(["pg_dump", "-h", server, "-p", PORT, "-U", "admin", "-F", form, "-f", str(tmp_path / "dumps" / name), "land"], check=True, timeout=30)
+    return tmp_path / "dumps"
+
+
+class Bench:
+    def __init__(self, place: Path, server: str) -> None:
+        self.place, self.server = place, server
+        self.source = Trees(place / "snapshots")
+        self.setting = Setting(place / "data" / "restores", Guarded(b"", os.fsencode(place / "data")), 14.0, "db01")
+
+    def plan(self, file: Path, database: str) -> RestorePlan:
+        self.source.backup("one", file)
+        to = Destination("postgres", host=self.server, port=int(PORT), user="admin", database=database)
+        return prepare(self.setting, self.source, Wanted("trees", "one", (os.fsencode(file),), to), Point("one"), threading.Event())
+
+    def do(self, plan: RestorePlan, stop: threading.Event | None = None) -> RestoreReport:
+        return resume(self.setting, Run.of(self.setting.base, plan.run), self.source, stop or threading.Event())
+
+
+@pytest.fixture
+def bench(tmp_path: Path, server: str) -> Bench:
+    return Bench(tmp_path, server)
+
+
+@pytest.mark.parametrize("name", ["land.sql", "land.dump", "land.sql.gz"])
+def test_a_dump_comes_into_a_new_database(bench: Bench, dump: Path, server: str, name: str) -> None:
+    if name.endswith(".gz"):
+        (dump / name).write_bytes(gzip.compress((dump / "land.sql").read_bytes()))
+    sql(server, "drop database if exists land_then")
+    report = bench.do(bench.plan(dump / name, "land_then"))
+    assert report.result == "done" and "2 tables" in report.private, report
+    assert sql(server, "select count(*), min(owner) from parcel", "land_then") == "500|o\\1"
+    with pytest.raises(Conflict, match="there already"):
+        bench.do(bench.plan(dump / name, "land_then"))
+    assert sql(server, "select count(*) from parcel", "land_then") == "500"
+
+
+def test_what_is_no_whole_dump_makes_no_database(bench: Bench, dump: Path, server: str) -> None:
+    text = (dump / "land.sql").read_bytes()
+    cases = {
+        "cut.sql": (text[: text.index(b"250\t")], Damaged), "none.sql": (b"select 1;\n", Damaged),
+        "shell.sql": (text.replace(b"CREATE TABLE", b"\\! touch /tmp/never\nCREATE TABLE", 1), Refused),
+        "elsewhere.sql": (text.replace(b"CREATE TABLE", b"\\connect postgres\nCREATE TABLE", 1), Refused),
+        "inside.sql": (text.replace(b"CREATE TABLE", f"select 1 \\! touch {bench.place}/pwned\nCREATE TABLE".encode(), 1), BackendError),
+        "roles.sql": (text.replace(b"CREATE TABLE", b"DROP DATABASE land;\nCREATE TABLE", 1), Refused),
+        "wrong.sql": (text.replace(b"CREATE TABLE public.empty", b"CREATE TABLE nowhere.empty", 1), Refused),
+    }  # fmt: skip
+    for name, (content, error) in cases.items():
+        (dump / name).write_bytes(content)
+        plan = bench.plan(dump / name, "not_made")
+        with pytest.raises(error):  # type: ignore[arg-type]
+            bench.do(plan)
+        assert sql(server, "select count(*) from pg_database where datname = 'not_made'") == "0", name
+        report = Run.of(bench.setting.base, plan.run).report()
+        assert report is not None and report.result == "failed" and not report.audited
+    assert not (bench.place / "pwned").exists() and sql(server, "select count(*) from parcel", "land") == "500"
+    assert not list(bench.place.rglob(".deskside-restore-*"))
+
+
+def test_names_and_choices_are_checked(bench: Bench, dump: Path) -> None:
+    assert "small letters" in bench.plan(dump / "land.sql", 'x"; drop database land').preview.refusals[0].text
+    assert "one file" in bench.plan(dump, "fine").preview.refusals[0].text
+
+
+def test_a_load_that_was_cut_off_is_dropped_and_done_again(bench: Bench, dump: Path, server: str) -> None:
+    sql(server, "drop database if exists land_again")
+    plan = bench.plan(dump / "land.sql", "land_again")
+    run = Run.of(bench.setting.base, plan.run)
+    run.note("loading", database="land_again")
+    sql(server, "create database land_again")
+    sql(server, f"comment on database land_again is 'deskside restore {plan.run}'")
+    sql(server, "create table half (a int)", "land_again")
+    assert bench.do(plan).result == "done"
+    assert sql(server, "select count(*) from pg_tables where schemaname = 'public'", "land_again") == "2"
+    sql(server, "comment on database land_again is 'mine'")
+    other = bench.plan(dump / "land.sql", "land_again")
+    Run.of(bench.setting.base, other.run).note("loading", database="land_again")
+    with pytest.raises(Conflict):
+        bench.do(other)
