@@ -10,4 +10,4 @@ if [ -n "$missing" ]; then
 fi
 .venv/bin/ruff check console screens widgets backends tests bench
 .venv/bin/mypy
-.venv/bin/python -m pytest -rs "$@"
+.venv/bin/python -m pytest -rs -n 2 --dist loadfile "$@"
