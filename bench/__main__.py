@@ -1,16 +1,18 @@
-"""`python -m bench [store|terminal|tickets]`: all of it, or one."""
+"""`python -m bench [store|terminal|tickets|restore]`: all of it, or one."""
 
 from __future__ import annotations
 
 import sys
 
-from bench import store, terminal, tickets
+from bench import restore, store, terminal, tickets
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or ["store", "terminal", "tickets"]
+    wanted = sys.argv[1:] or ["store", "terminal", "tickets", "restore"]
     if "store" in wanted:
         store.main([])
     if "terminal" in wanted:
         terminal.main()
     if "tickets" in wanted:
         tickets.main()
+    if "restore" in wanted:
+        restore.main([])

@@ -12,7 +12,7 @@ from screens.paper import PaperScreen
 from widgets.toned import Line, fit
 from widgets.wrap import heading, prose
 
-_TONE = {"running": "accent", "done": "ok", "failed": "bad", "interrupted": "bad", "cancelled": "warn"}
+_TONE = {"running": "accent", "done": "ok", "failed": "bad", "interrupted": "bad", "partial": "warn", "cancelled": "warn"}
 EVERY = 1.0
 
 

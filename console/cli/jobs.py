@@ -14,7 +14,7 @@ from console.desk import Desk
 from console.jobs import KINDS
 
 _COLUMNS = (("id", "JOB"), ("kind", "KIND"), ("actor", "WHO"), ("started", "STARTED"), ("state", "STATE"), ("text", "LAST"))
-EXIT = {"done": 0, "failed": 1, "interrupted": 1, "cancelled": 3}
+EXIT = {"done": 0, "failed": 1, "interrupted": 1, "partial": 3, "cancelled": 3}
 
 
 def add_verbs(verbs: Any) -> None:
