@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -159,7 +160,10 @@ async def test_a_rest_server(repository: Path, tmp_path: Path) -> None:
         assert (await backend.diff(old.id, new.id)).added == 1 and await backend.files(new.id, str(repository / "source").encode())
         assert "s3cret" not in backend.location() + str((await backend.repositories())[0]) and "***" in backend.location()
         with Running(backend.tool.command("find", "--json", "--no-lock", "*")) as running:
-            shown = Path(f"/proc/{running.pid}/cmdline").read_bytes() + Path(f"/proc/{running.pid}/environ").read_bytes()
+            until = time.monotonic() + 10
+            while b"find" not in (words := Path(f"/proc/{running.pid}/cmdline").read_bytes()) and time.monotonic() < until:
+                await asyncio.sleep(0)  # not yet in its own program
+            shown = words + Path(f"/proc/{running.pid}/environ").read_bytes()
         assert b"s3cret" not in shown and b"correct horse" not in shown and b"/dev/fd/" in shown
     backend.forget_cached()
     began = time.monotonic()

@@ -82,20 +82,17 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", list(BROKEN))
 def test_a_quarter_megabyte_of_anything_takes_linear_time(name: str) -> None:
-    """Measured against plain work of the same kind on the same, perhaps busy, machine: a quadratic one takes minutes."""
-    start = time.process_time()
-    for _ in range(300_000):
-        "x".join(("a", "b"))
-    unit = max(0.02, time.process_time() - start)
-    start = time.process_time()
-    text = html_text(BROKEN[name])
-    assert time.process_time() - start < 60 * unit and len(text) <= LONGEST_TEXT
+    """The whole beside an eighth of it: about eight times the work, sixty-four where it is quadratic. Never a number of seconds."""
+    source = BROKEN[name]
+    few, many = min(_work(source[: len(source) // 8]) for _ in range(2)), min(_work(source) for _ in range(2))
+    assert many < 30 * max(few, 0.01), (few, many)
+    assert len(html_text(source)) <= LONGEST_TEXT
 
 
-def test_a_megabyte_of_mail_is_read_quickly() -> None:
+def _work(source: str) -> float:
     start = time.process_time()
-    html_text(BROKEN["a mail"] * 4)
-    assert time.process_time() - start < 5
+    html_text(source)
+    return time.process_time() - start
 
 
 def test_what_is_too_long_says_so() -> None:
