@@ -153,6 +153,7 @@ class _Reader(HTMLParser):
         elif tag == "img":
             self._image(named)
         elif tag == "a":
+            self._end_link()  # links do not nest: a new one ends the one before
             self._links.append((named.get("href", "").strip(), len(self._line)))
         elif tag in ("td", "th"):
             self._begin_cell()
