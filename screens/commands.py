@@ -102,6 +102,10 @@ class Commands:
             await self._view(name, rest)
         elif name == "query":
             await self._query()
+        elif name == "restore":
+            from screens.restore_choice import restore_from
+
+            await restore_from(self._screen, rest)
         elif name in ("call", "walkin"):
             await self._take_call(name, rest)
         elif name in ("assign", "macro", "template", "undo", "drafts"):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backends.restore.model import POLICIES, PreviewItem, RestorePlan
-from console.ages import age, span, stamp
+from console.ages import span, stamp
 from console.restoring import where
 from console.sizes import size
 from screens.path_words import path_words
+from screens.restore_flow import old
 from widgets.toned import Line, fit
 from widgets.wrap import fields, heading, prose
 
@@ -18,13 +19,16 @@ _STATUS = {
 }  # fmt: skip
 _ACTION = {"put": "put", "replace": "REPLACE", "remove": "REMOVE", "folder": "folder", "leave": "leave", "blocked": "blocked"}
 SHOWN = 60
+GRAVE = ("newer", "type", "blocked", "extra")
+FIRST = 6
+"""Grave ones named right below the counts, before anything else."""
 
 
 def card_lines(plan: RestorePlan, who: str, why: str, timezone: str, width: int) -> list[Line]:
     """The card for a width; what is grave stands first."""
     preview, wanted = plan.preview, plan.wanted
     out: list[Line] = [()]
-    taken = f"{stamp(plan.snapshot_time, timezone)}, {age(plan.snapshot_time)} old" if plan.snapshot_time else ""
+    taken = f"{stamp(plan.snapshot_time, timezone)}, {old(plan.snapshot_time)}" if plan.snapshot_time else ""
     out += _pair("from", f"snapshot {wanted.snapshot[:10]} of {plan.snapshot_host or 'an unknown host'}, {taken}", width)
     out += _pair("to", where(plan), width, "title")
     out += _pair("what", ", ".join(path_words(path) for path in wanted.selection[:6]) + (f" and {len(wanted.selection) - 6} more" if len(wanted.selection) > 6 else ""), width)
@@ -33,7 +37,8 @@ def card_lines(plan: RestorePlan, who: str, why: str, timezone: str, width: int)
     out += _pair("who, why", f"{who}: {why}", width)
     for refusal in preview.refusals:
         out += prose(f"REFUSED: {refusal.text}", width - 2, "bad", " ")
-    out += [(), *_counts(plan), *_needs(plan, width)]
+    grave = [item for item in preview.items if item.status in GRAVE and item.action != "leave"][:FIRST]
+    out += [(), *_counts(plan), *(_item(item, timezone) for item in grave), *_needs(plan, width)]
     for title, texts, tone in (("Hazards", preview.hazards, "warn"), ("What can't be kept, and the like", preview.notes, "dim")):
         if texts:
             out += heading(title, width)
@@ -78,9 +83,11 @@ def _items(items: Sequence[PreviewItem], width: int, timezone: str) -> list[Line
     if not items:
         return []
     out = heading("By name, the gravest first", width, f"the first {min(len(items), SHOWN)}")
-    for item in items[:SHOWN]:
-        words, tone = _STATUS[item.status]
-        times = f"  live {stamp(item.live_time, timezone)}, backup {stamp(item.backup_time, timezone)}" if item.live_time and item.backup_time and item.status != "same" else ""
-        note = f"  {item.text}" if item.text else ""
-        out.append(((f"  {fit(words, 22)}", tone), (fit(_ACTION[item.action], 8), "bad" if item.action in ("replace", "remove") else "dim"), (path_words(item.live), ""), (times + note, "dim")))
-    return out
+    return [*out, *(_item(item, timezone) for item in items[:SHOWN])]
+
+
+def _item(item: PreviewItem, timezone: str) -> Line:
+    words, tone = _STATUS[item.status]
+    times = f"  live {stamp(item.live_time, timezone)}, backup {stamp(item.backup_time, timezone)}" if item.live_time and item.backup_time and item.status != "same" else ""
+    note = f"  {item.text}" if item.text else ""
+    return ((f"  {fit(words, 22)}", tone), (fit(_ACTION[item.action], 8), "bad" if item.action in ("replace", "remove") else "dim"), (path_words(item.live), ""), (times + note, "dim"))

@@ -11,9 +11,9 @@ from console.perform import Confirmation, perform
 from console.restoring import Restores, Started
 from screens.base import Handler
 from screens.paper import PaperScreen
-from screens.plan_lines import plan_lines
 from screens.restore_card import card_lines
 from widgets.toned import Line
+from widgets.wrap import prose
 
 if TYPE_CHECKING:
     from screens.restore_flow import Chosen
@@ -98,7 +98,7 @@ class RestoreCheckScreen(PaperScreen):
     async def _confirm(self, plan: Plan) -> Confirmation | None:
         """Enter; or the word; and who else agreed."""
         word = plan.confirm_word if plan.danger >= 2 else ""
-        lines: list[Line] = [plan_lines(plan, self.desk.config.timezone)[0]]
+        lines: list[Line] = prose(plan.summary, self.size.width - 2, "title", " ")
         lines += [((f"   {plan.public}", "public"),)] if plan.public else []
         lines += [((f"   {what}", ""),) for what in _harm(self.plan)]
         if not await self.bottom.confirm(lines, word):

@@ -42,6 +42,11 @@ def ticket_in_view(screen: ConsoleScreen) -> str:
     return ""
 
 
+def old(at: datetime) -> str:
+    """"3d old", "just now"."""
+    return "just now" if age(at) == "now" else f"{age(at)} old"
+
+
 def new_folder(snapshot: Snapshot, timezone: str) -> str:
     """A folder that is not there yet, named by what it will hold."""
     taken = snapshot.time.astimezone(zone(timezone))
@@ -62,7 +67,7 @@ async def restore(screen: ConsoleScreen, backend: str, snapshot: Snapshot, selec
     if not snapshot.readable:
         screen.say("This snapshot can't be read; take another one.", "warn")
         return
-    taken = f"{stamp(snapshot.time, screen.desk.config.timezone)} ({age(snapshot.time)} old)"
+    taken = f"{stamp(snapshot.time, screen.desk.config.timezone)} ({old(snapshot.time)})"
     to = await _destination(screen, snapshot, f"Restore {words} of {taken}: where to?")
     if to is None:
         return
@@ -103,20 +108,21 @@ async def _policy(screen: ConsoleScreen) -> Policy | None:
 
 async def _why(screen: ConsoleScreen) -> tuple[str, str] | None:
     """(ticket, reason): one of them is given; a number that is no ticket is asked again."""
-    text = ticket_in_view(screen).split(":", 2)[-1]
+    came_from = ticket_in_view(screen).split(":", 2)[-1]
+    text, wrong = came_from, ""
     while True:
-        typed = await screen.bottom.ask("For which ticket, or why?", text)
+        typed = await screen.bottom.ask("For which ticket, or why?", text, above=[((" " + wrong, "warn"),)] if wrong else ())
         if typed is None:
             return None
         text = typed.strip()
-        word = text.partition(" ")[0]
+        word, _, rest = text.partition(" ")
         if not text:
-            screen.say("A restore needs a ticket or a reason: it goes into the record.", "warn")
-        elif word.isdigit() or word.upper().startswith("T-") or (ticket_in_view(screen).endswith(":" + word) and word):
+            wrong = "A restore needs a ticket or a reason: it goes into the record."
+        elif word.isdigit() or word.upper().startswith("T-") or word == came_from:
             try:
-                return await check_ticket(screen.desk, word), text.partition(" ")[2].strip()
+                return await check_ticket(screen.desk, word), rest.strip()
             except Invalid as error:
-                screen.fail(error)
+                wrong = error.sentence()
         else:
             return "", text
 

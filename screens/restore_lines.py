@@ -94,15 +94,16 @@ def _phase_line(event: RestoreEvent, over: bool, seconds: float) -> Line:
     share = 1.0 if over else min(1.0, done / total) if total else 0.0
     full = int(share * BAR)
     said = []
-    if event.files or event.files_total:
+    cut = over and (event.files < event.files_total or event.bytes < event.bytes_total)  # the last figure of a quick phase is not always told
+    if (event.files or event.files_total) and not cut:
         said.append(f"{event.files:,} of {event.files_total:,} files" if event.files_total else f"{event.files:,} files")
-    if event.bytes:
+    if event.bytes and not cut:
         said.append(f"{size(event.bytes)} of {size(event.bytes_total)}" if event.bytes_total else size(event.bytes))
         if seconds > 0.5:
             said.append(f"{size(event.bytes / seconds)}/s")
             if not over and event.bytes_total > event.bytes:
                 said.append(f"{span((event.bytes_total - event.bytes) * seconds / event.bytes)} left")
-    text = ", ".join(said) or clean(event.message)
+    text = ", ".join(said) or ("" if cut else clean(event.message))
     return ((f"  {fit(_WORDS[event.phase], 10)}", "dim" if over else "title"), ("█" * full, "ok" if over else "accent"), ("·" * (BAR - full), "dim"),
             (f"  {text}", "dim" if over else ""), (f"  {clean(event.current)}" if event.current and not over else "", "dim"))  # fmt: skip
 

@@ -50,7 +50,6 @@ class RestoreScreen(PaperScreen):
     def on_mount(self) -> None:
         """Follow it."""
         super().on_mount()
-        self.trail.show([(f" Restores › {self._run}", "bar")])
         if self._note:
             self.say(self._note, "warn")
         self.set_interval(EVERY, self._look)
@@ -68,6 +67,7 @@ class RestoreScreen(PaperScreen):
             work = Restores(self.desk)
             ended = await self._ended(work)
             self.row, self._plan, self._report = await work.show(self._run)
+            self.trail.show([(" Restores › ", "bar-dim"), (self._run, "bar"), (f"  to {self.row.where}", "bar-dim")])
             self._progress.hear(await work.events(self._run, self._progress.seq))
             if ended:
                 self._waits = False

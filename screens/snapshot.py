@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -12,12 +13,13 @@ from backends.backups.model import Entry, Snapshot
 from backends.contract import Ref
 from backends.errors import BackendError
 from console.actions import Action
-from console.ages import age, stamp
+from console.ages import stamp
 from console.sizes import size
 from screens.base import ConsoleScreen, Handler
 from screens.jumps import jump_from
 from screens.moves import mark_handlers, move_handlers
 from screens.path_words import path_words
+from screens.restore_flow import old
 from widgets.bars import Bar
 from widgets.columns import Column, Row
 from widgets.grid import Grid
@@ -114,6 +116,19 @@ class SnapshotScreen(ConsoleScreen):
             self.grid.say_empty(f"{error.title}: {error.text}", error.hint, "esc goes back")
             return
         self.desk.live.note_seat(self.desk.actor.login, f"snapshot {self.snapshot.short_id}")
+        await self._enter_first()
+
+    async def _enter_first(self) -> None:
+        """Where its files are, when it is one folder; esc leads up from there."""
+        paths = self.snapshot.paths if self.snapshot is not None else ()
+        if self.path == b"/" and len(paths) == 1 and paths[0].startswith("/"):
+            try:
+                await self._enter(os.fsencode(paths[0]))
+            except BackendError:
+                self.entries = []
+            if self.entries:
+                return
+            self.path = b"/"
         await self._enter(self.path)
 
     async def _enter(self, path: bytes, cursor: int = 0) -> None:
@@ -135,10 +150,10 @@ class SnapshotScreen(ConsoleScreen):
     def _show_trail(self) -> None:
         snap = self.snapshot
         where = f"{self.sought} in all of it" if self.sought else path_words(self.path)
-        taken = f"{stamp(snap.time, self.desk.config.timezone)} ({age(snap.time)} old) of {snap.host}" if snap else self.ref.id
+        taken = f"{stamp(snap.time, self.desk.config.timezone)} ({old(snap.time)}) of {snap.host}" if snap else self.ref.id
         found = f"  /{self._filter}" if self._filter else ""
-        self.trail.show([(f" Snapshot {taken} › ", "bar-dim"), (where, "bar"), (f"  {len(self.entries)} entries{found}", "bar-dim"),
-                         (f"  {counted(list(self.choice.values()))} marked" if self.choice else "", "bar-warn")])  # fmt: skip
+        self.trail.show([(f" Snapshot {taken} › ", "bar-dim"), (where, "bar"), (f"  {len(self.entries)} entries{found}", "bar-dim")],
+                        [(f"{counted(list(self.choice.values()))} marked ", "bar-warn")] if self.choice else [])  # fmt: skip
 
     def shown(self) -> list[Entry]:
         """The entries that match the filter."""
