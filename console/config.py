@@ -12,6 +12,7 @@ from typing import Any
 
 from backends.domains import DOMAINS
 from backends.errors import BadConfig
+from console.site_backups import with_sites
 
 BIGGEST = 1_000_000
 """Bytes a file may have: a 20,000-part dotted key takes the parser seconds."""
@@ -217,7 +218,7 @@ def _build(
     folder = folder or (Path(console["data"]).expanduser() if "data" in console else default_data())
     return Config(
         site_name=site.get("name", "deskside"), timezone=site.get("timezone", _local_zone()), data=folder.absolute(), sources=sources,
-        backends=backends or embedded_default(), keys=merged.get("keys", {}), theme=console.get("theme", "dark"),
+        backends=with_sites(backends) or embedded_default(), keys=merged.get("keys", {}), theme=console.get("theme", "dark"),
         read_only=read_only or console.get("read_only", False), driver=console.get("driver", "thin"), mouse=console.get("mouse", True),
         roles=_roles(roles, bool(sources)), store_engine=merged.get("store", {}).get("engine"), syslog=merged.get("ledger", {}).get("syslog"), views=tuple(merged.get("views", {}).values()),
         restore=merged.get("restore", {}),

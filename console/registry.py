@@ -15,7 +15,7 @@ from backends.errors import BadConfig, MissingTool
 BUILT_IN: dict[str, dict[str, str]] = {
     "tickets": {"embedded": "backends.tickets.embedded:EmbeddedTickets"},
     "devices": {"local": "backends.devices.local:LocalMachine", "demo": "backends.devices.demo:DemoFleet"},
-    "backups": {"restic": "backends.backups.restic:Restic", "demo": "backends.backups.demo:DemoBackups"},
+    "backups": {"restic": "backends.backups.restic:Restic", "borg": "backends.backups.borg:Borg", "demo": "backends.backups.demo:DemoBackups"},
     "accounts": {"posix": "backends.accounts.posix:PosixAccounts", "embedded": "backends.accounts.embedded:EmbeddedAccounts"},
 }
 

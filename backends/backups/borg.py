@@ -7,8 +7,11 @@ from typing import Any, ClassVar
 
 from backends.backups.adapter import ToolBackend
 from backends.backups.borg_tool import BorgTool
+from backends.backups.site_files import borgmatic_secret, tables_of
 from backends.contract import Site
+from backends.errors import BadConfig
 from backends.options import Option
+from backends.threads import in_thread
 
 
 class Borg(ToolBackend):
@@ -16,8 +19,9 @@ class Borg(ToolBackend):
 
     adapter: ClassVar[str] = "borg"
     OPTIONS: ClassVar[tuple[Option, ...]] = (
-        Option("repository", "text", "where it is, as borg takes it", required=True),
+        Option("repository", "text", "where it is, as borg takes it", default=""),
         Option("password", "secret", "how to get its passphrase; none for a repository without encryption"),
+        Option("borgmatic", "path", "a borgmatic file or folder: its repositories and jobs appear by themselves", default=""),
         Option("rpo", "duration", "how old the newest backup may be", default="26h"),
         Option("program", "text", "the borg program", default="borg"),
         Option("rsh", "text", "the ssh command, where it is not ssh", default=""),
@@ -30,4 +34,18 @@ class Borg(ToolBackend):
     )
 
     def __init__(self, name: str, options: Mapping[str, Any], site: Site) -> None:
-        super().__init__(name, options, site, BorgTool(options))
+        if not (options.get("repository") or options.get("borgmatic")):
+            raise BadConfig("repository is needed, or borgmatic", where=f"[backups.{name}]")
+        self._options = options
+        self._borg = BorgTool(options)
+        super().__init__(name, options, site, self._borg)
+
+    async def open(self) -> None:
+        """The passphrase that stands in a borgmatic file is read now. Where the file can't be used, the reason is said."""
+        file = str(self._options.get("borgmatic") or "")
+        if not self._options.get("repository"):
+            await in_thread(10.0, tables_of, self.adapter, {"borgmatic": file})
+            raise BadConfig("names no repository", where=file)
+        if file and self._options.get("password") is None:
+            self._borg.use_password(await in_thread(10.0, borgmatic_secret, file))
+        await super().open()

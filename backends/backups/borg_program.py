@@ -34,6 +34,8 @@ def borg_capabilities(version: tuple[int, ...]) -> Capabilities:
 def log_line(line: bytes | str) -> dict[str, Any]:
     """A line of --log-json, or what came in plain text as a message of its own."""
     text = line if isinstance(line, str) else line.decode("utf-8", "replace")
+    prompt, found_at, rest = text.partition('{"type": "log_message"')
+    text = found_at + rest if found_at and not prompt.startswith("{") else text  # a question has no line end
     if text.startswith("{"):
         try:
             found = json.loads(text)
@@ -70,6 +72,10 @@ class BorgProgram:
         self._rsh = str(options.get("rsh") or "")
         self._remote = str(options.get("remote_path") or "")
         self._path = ""
+
+    def use_password(self, password: Secret | None) -> None:
+        """One that was found only now."""
+        self._password = password
 
     def location(self) -> str:
         """The address without what looks like a password."""

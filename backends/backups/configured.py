@@ -20,6 +20,8 @@ JOB_OPTIONS: tuple[Option, ...] = (
     Option("keep", "table", "retention: last, hourly, daily, weekly, monthly, yearly, within", default={}),
     Option("one_file_system", "bool", "stay on one file system", default=False),
     Option("exclude_caches", "bool", "leave out folders marked as caches", default=False),
+    Option("source", "text", "the file it was read from", default=""),
+    Option("why_not", "text", "why it can't be started from here", default=""),
 )
 
 
@@ -37,6 +39,7 @@ def configured_jobs(table: Mapping[str, Any], backend: str) -> list[BackupJob]:
             BackupJob(
                 name, tuple(map(str, found["paths"])), tuple(map(str, found["excludes"])), tuple(map(str, found["tags"])), found["host"],
                 found["schedule"], found["rpo"], dict(found["keep"]), found["one_file_system"], found["exclude_caches"], found["archive"],
+                found["source"], found["why_not"],
             )
         )
     return jobs

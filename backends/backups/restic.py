@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 
 from backends.backups.adapter import ToolBackend
 from backends.backups.restic_tool import ResticTool
+from backends.backups.site_files import tables_of
 from backends.contract import Site
+from backends.errors import BadConfig
 from backends.options import Option
 
 
@@ -17,8 +19,9 @@ class Restic(ToolBackend):
 
     adapter: ClassVar[str] = "restic"
     OPTIONS: ClassVar[tuple[Option, ...]] = (
-        Option("repository", "text", "where it is, as restic takes it; without a password in it", required=True),
-        Option("password", "secret", "how to get its password", required=True),
+        Option("repository", "text", "where it is, as restic takes it; without a password in it", default=""),
+        Option("password", "secret", "how to get its password"),
+        Option("resticprofile", "path", "a resticprofile file (.toml, .yaml, .json): its repositories and profiles appear by themselves", default=""),
         Option("rpo", "duration", "how old the newest backup may be", default="26h"),
         Option("program", "text", "the restic program", default="restic"),
         Option("options", "list", 'what restic takes with -o, such as "sftp.args=-p 2222"', default=()),
@@ -30,9 +33,19 @@ class Restic(ToolBackend):
     )
 
     def __init__(self, name: str, options: Mapping[str, Any], site: Site) -> None:
+        if not (options.get("repository") or options.get("resticprofile")) or (options.get("repository") and options.get("password") is None):
+            raise BadConfig("repository and password are needed, or resticprofile", where=f"[backups.{name}]")
         cache = f"{site.data}/backups/{name}/cache" if site.data else ""
+        self._options = options
         self._restic = ResticTool(options, cache)
         super().__init__(name, options, site, self._restic)
+
+    async def open(self) -> None:
+        """Where its file names no repository that can be used, the reason is said."""
+        if not self._options.get("repository"):
+            tables_of(self.adapter, {"resticprofile": self._options["resticprofile"]})
+            raise BadConfig("a repository of the file has no password-file or password-command", where=str(self._options["resticprofile"]))
+        await super().open()
 
     def location(self) -> str:
         """The address without a password."""

@@ -35,9 +35,10 @@ class ResticExtract(ResticReads):
         empty_directory(into)
         self._all_there(snapshot, wanted)
         began, worst, said = time.monotonic(), 0, _Said(tell)
-        for words in self._calls(snapshot, wanted, into):
+        for base, words in self._calls(snapshot, wanted, into):
             if stop.is_set():
                 break
+            said.base = base
             with Running(self.command(*words, frames=FRAMES, patient=True)) as running:
                 for stream, line in running.parts(None, stop):
                     said.line(stream, line)
@@ -62,22 +63,23 @@ class ResticExtract(ResticReads):
         if missing is not None:
             raise NotFound(f"{clean(go_text(missing))} is not in the snapshot")
 
-    def _calls(self, snapshot: Snapshot, wanted: Sequence[bytes], into: bytes) -> Iterator[list[str | bytes]]:
+    def _calls(self, snapshot: Snapshot, wanted: Sequence[bytes], into: bytes) -> Iterator[tuple[bytes, list[str | bytes]]]:
+        """(the folder that the paths in its messages are relative to, the words of a call)."""
         flags: list[str | bytes] = ["restore", "--no-lock", *(["--json"] if self.has("restore-json") else [])]
         flags += ["--sparse"] if self.capabilities.version[:2] >= (0, 15) else []
         if b"/" in wanted:
-            yield [*flags, snapshot.id, "--target", into]
+            yield b"", [*flags, snapshot.id, "--target", into]
             return
         parents = {path.rsplit(b"/", 1)[0] for path in wanted}
         one = next(iter(parents)) if len(parents) == 1 else b""
         if one and self.has("subfolder"):
             os.makedirs(into + one, exist_ok=True)
-            source, target, base = snapshot.id.encode() + b":" + one, into + one, len(one)
+            source, target, base = snapshot.id.encode() + b":" + one, into + one, one
         else:
-            source, target, base = snapshot.id.encode(), into, 0
+            source, target, base = snapshot.id.encode(), into, b""
         for group in batches(wanted):
-            includes = [word for path in group for word in ("--include", quoted(path[base:]))]
-            yield [*flags, source, "--target", target, *includes]
+            includes = [word for path in group for word in ("--include", quoted(path[len(base) :]))]
+            yield base, [*flags, source, "--target", target, *includes]
 
     # -- comparing --------------------------------------------------------------------------------------
 
@@ -154,7 +156,7 @@ class ResticExtract(ResticReads):
 
         return ExtractCapabilities(
             f"restic {self.capabilities.words}", tuple(losses), root, True, sparse, True, root, None, datetime(2262, 4, 11, tzinfo=UTC), False,
-            ("an error in one file leaves it at its full size with wrong content: only an audit finds it",),
+            ("an error in one file leaves it at its full size with wrong content: only an audit finds it", *(["long runs of zeros become holes"] if sparse else [])),
         )  # fmt: skip
 
 
@@ -165,6 +167,7 @@ class _Said:
         self._tell = tell
         self.errors: list[ToolError] = []
         self.count = 0
+        self.base = b""
         self._done = (0, 0)
         self._now = (0, 0)
 
@@ -203,7 +206,8 @@ class _Said:
             self._tell(ToolEvent("warning", text=message(text)))
             return
         path = str(item.get("item") or "") or (text.removeprefix("ignoring error for ").split(": ")[0] if text.startswith("ignoring ") else "")
-        found = ToolError(path.encode("utf-8", "surrogateescape"), message(text))
+        raw = path.encode("utf-8", "surrogateescape")
+        found = ToolError(self.base + raw if raw.startswith(b"/") else raw, message(text))
         self.count += 1
         if len(self.errors) < ERROR_LINES:
             self.errors.append(found)

@@ -95,7 +95,8 @@ def _number(value: Any) -> int | None:
 
 def unreadable(errors: tuple[str, ...], backend: str) -> list[Snapshot]:
     """Damaged snapshots: restic leaves them out with exit code 0, only standard error names them."""
-    idents = dict.fromkeys(match.group(1) for line in errors for match in _UNREADABLE.finditer(line))
+    named = dict.fromkeys(match.group(1) for line in errors for match in _UNREADABLE.finditer(line))
+    idents = [ident for ident in named if not any(other != ident and other.startswith(ident) for other in named)]
     return [
         Snapshot(backend, ident, ident[:8], datetime.fromtimestamp(0, UTC), "", readable=False, note="UNREADABLE: its record is damaged")
         for ident in idents

@@ -173,7 +173,7 @@ _FAILURES: tuple[tuple[Any, Any], ...] = (
         lambda where, last: Busy(f"{where}: {last}", hint="`deskside backups locks` says who holds it and whether it is stale."),
     ),
     (
-        _any("connection refused", "no such host", "timed out", "unexpected EOF", "retrying after", "ssh:", "dial ", "i/o timeout", "subprocess ssh"),
+        _any("connection refused", "no such host", "timed out", "unexpected EOF", "retrying after", "ssh:", "dial ", "i/o timeout", "subprocess ssh", "sftp session"),
         lambda where, last: Unreachable(f"{where}: {last}"),
     ),
     (_any("no space left", "disk quota"), lambda where, last: NoSpace(f"{where}: {last}")),

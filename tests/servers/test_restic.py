@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +15,15 @@ import pytest
 
 from backends.backups.contract import BrowsesFiles, DiffsSnapshots, FindsFiles, ListsBackups
 from backends.backups.model import BackupQuery, Protection, SnapshotQuery
+from backends.backups.process import Running
 from backends.backups.protection import protection
 from backends.backups.restic import Restic
-from backends.contract import Site
-from backends.errors import AuthFailed, BackendError, Damaged, MissingTool, NotFound, Unreachable
+from backends.contract import Actor, Change, Site
+from backends.errors import AuthFailed, BackendError, Busy, Damaged, MissingTool, NotFound, Unreachable, Unsupported
 from backends.options import read_options
 from backends.secret import Secret
+from tests.servers import nasty_tree
+from tests.servers.backup_places import free_port, need, rclone
 
 pytestmark = [pytest.mark.server]
 needs_restic = pytest.mark.skipif(shutil.which("restic") is None, reason="LEFT OUT: restic is not installed")
@@ -142,10 +146,152 @@ def _fake(tmp_path: Path, script: str) -> dict[str, str]:
     return {"program": str(program)}
 
 
+@needs_restic
+async def test_a_rest_server(repository: Path, tmp_path: Path) -> None:
+    """R18: a real one, with a password in the address that nobody sees; gone, it is said in a moment."""
+    port = free_port()
+    shutil.copytree(repository / "repo", tmp_path / "served")
+    address = f"rest:http://backup:s3cret@127.0.0.1:{port}/"
+    with rclone("restic", tmp_path / "served", port, "--user", "backup", "--pass", "s3cret"):
+        backend = await opened(tmp_path, repository=address)
+        backend.tool._password = Secret("correct horse")
+        new, old = (await backend.snapshots(SnapshotQuery())).items
+        assert (await backend.diff(old.id, new.id)).added == 1 and await backend.files(new.id, str(repository / "source").encode())
+        assert "s3cret" not in backend.location() + str((await backend.repositories())[0]) and "***" in backend.location()
+        with Running(backend.tool.command("find", "--json", "--no-lock", "*")) as running:
+            shown = Path(f"/proc/{running.pid}/cmdline").read_bytes() + Path(f"/proc/{running.pid}/environ").read_bytes()
+        assert b"s3cret" not in shown and b"correct horse" not in shown and b"/dev/fd/" in shown
+    backend.forget_cached()
+    began = time.monotonic()
+    with pytest.raises(Unreachable):
+        await backend.snapshots(SnapshotQuery())
+    assert time.monotonic() - began < 25
+
+
+@needs_restic
+async def test_an_sftp_server(repository: Path, tmp_path: Path) -> None:
+    """Through the system's ssh, by the sftp.command option."""
+    need("ssh", "ssh-keygen", "rclone")
+    port = free_port()
+    (tmp_path / "served").mkdir()
+    shutil.copytree(repository / "repo", tmp_path / "served/repo")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
+    command = (
+        f"ssh -F /dev/null -p {port} -i {tmp_path}/key -o StrictHostKeyChecking=no -o UserKnownHostsFile={tmp_path}/known -o LogLevel=ERROR "
+        "backup@127.0.0.1 -s sftp"
+    )
+    with rclone("sftp", tmp_path / "served", port, "--authorized-keys", str(tmp_path / "key.pub")):
+        backend = await opened(tmp_path, repository="sftp:backup@127.0.0.1:/repo", options=[f"sftp.command={command}"])
+        snaps = (await backend.snapshots(SnapshotQuery())).items
+        assert len(snaps) == 2 and (await backend.read(snaps[0].id, f"{repository}/source/a.txt".encode())).data == b"one, changed\n"
+    backend.forget_cached()
+    with pytest.raises(Unreachable):
+        await backend.snapshots(SnapshotQuery())
+
+
+@needs_restic
+async def test_a_lock_is_taken_away_only_by_proof(repository: Path, tmp_path: Path) -> None:
+    """R17: a killed backup leaves a lock; while it lives nobody may take it, afterwards it is proven stale."""
+    shutil.copytree(repository / "repo", tmp_path / "repo")
+    (tmp_path / "data").mkdir()
+    os.mkfifo(tmp_path / "data/source")
+    backend = await opened(tmp_path)
+    admin = Actor("ana", "Ana", "admin")
+    environment = {**os.environ, "RESTIC_REPOSITORY": str(tmp_path / "repo"), "RESTIC_PASSWORD": "correct horse", "RESTIC_CACHE_DIR": str(tmp_path / "cache")}
+    words = ["restic", "backup", "--stdin", "--stdin-filename", "endless"]
+    with subprocess.Popen(words, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        ends = time.monotonic() + 30
+        while not (locks := await backend.locks()):
+            assert time.monotonic() < ends and process.poll() is None
+        assert not locks[0].stale and locks[0].pid == process.pid and "runs" in locks[0].proof
+        change = Change("backups", "vault", "unlock", locks[0].id[:12])
+        assert any("not proven stale" in why for why in (await backend.plan(change, admin)).missing)
+        assert len((await backend.snapshots(SnapshotQuery())).items) == 2
+        with pytest.raises(Busy):
+            await backend.apply(await backend.plan(Change("backups", "vault", "check"), admin), admin, "op")
+        process.kill()
+        process.wait(10)
+    locks = await backend.locks()
+    assert locks[0].stale and "is gone" in locks[0].proof
+    plan = await backend.plan(change, admin)
+    assert not plan.missing and plan.danger == 2
+    found, _ = await backend.read_back(plan, await backend.apply(plan, admin, "op"))
+    assert found == {"locked": False} and await backend.locks() == []
+
+
+@needs_restic
+async def test_a_damaged_pack_is_found_and_names_its_file(repository: Path, tmp_path: Path) -> None:
+    """R09, R10: structure alone finds nothing, the data does; the other files come back whole and the bad one is named."""
+    place = tmp_path / "place"
+    (place / "source").mkdir(parents=True)
+    for number in range(4):
+        (place / f"source/f{number}").write_bytes(os.urandom(9_000_000))
+    _restic(place, "init")
+    _restic(place, "backup", str(place / "source"))
+    packs = sorted((place / "repo/data").rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0)
+    victim = packs[-1]
+    victim.chmod(0o600)
+    raw = bytearray(victim.read_bytes())
+    raw[1000] ^= 0xFF
+    victim.write_bytes(raw)
+    backend = await opened(place)
+    admin = Actor("ana", "Ana", "admin")
+
+    async def check(percent: int) -> None:
+        plan = await backend.plan(Change("backups", "vault", "check", values={"percent": percent}), admin)
+        await backend.apply(plan, admin, "op")
+
+    await check(0)
+    with pytest.raises(Damaged, match="pack"):
+        await check(100)
+    snap = (await backend.snapshots(SnapshotQuery())).items[0]
+    into = os.fsencode(tmp_path / "into")
+    os.mkdir(into)
+    done = backend.extract(snap.id, [os.fsencode(place / "source")], into, lambda event: None, threading.Event())
+    assert not done.clean and done.exit_code == 1 and done.error_count == 1
+    bad = done.errors[0].path
+    assert bad.startswith(os.fsencode(place / "source/f"))
+    for number in range(4):
+        path = os.fsencode(place / f"source/f{number}")
+        if path != bad:
+            assert Path(os.fsdecode(into + path)).read_bytes() == Path(os.fsdecode(path)).read_bytes()
+    victim.unlink()
+    with pytest.raises(Damaged):
+        await check(0)
+
+
+@needs_restic
+async def test_every_hard_name_comes_back(tmp_path: Path) -> None:
+    """R01, R02: 104 names and their folders, links and times, all at once and some one by one."""
+    place = tmp_path / "place"
+    place.mkdir()
+    nasty_tree.run("build", place / "source", "--only", "names,dirnames,symlinks,hardlinks,modes,owners,sparse", "--sparse-size", "3000000")
+    _restic(place, "init")
+    _restic(place, "backup", str(place / "source"))
+    backend = await opened(place)
+    snap = (await backend.snapshots(SnapshotQuery())).items[0]
+    into = os.fsencode(tmp_path / "into")
+    os.mkdir(into)
+    root = os.fsencode(place / "source")
+    done = backend.extract(snap.id, [root], into, lambda event: None, threading.Event())
+    assert done.clean
+    found = nasty_tree.differences(place / "source", os.fsdecode(into + root), "sparse")
+    allowed = {("links", "hard links between"), ("target", "symbolic links that are no UTF-8"), ("mtime", ""), ("missing", "sockets")}
+    losses = " ".join(backend.extract_capabilities().losses)
+    assert all(any(kind == item[0] and words in losses for kind, words in allowed) for item in found), found
+    names = sorted(os.listdir(root + b"/names"))
+    for name in names[::26]:
+        one = os.fsencode(tmp_path / f"one-{name.hex()[:40]}")
+        os.mkdir(one)
+        assert backend.extract(snap.id, [root + b"/names/" + name], one, lambda event: None, threading.Event()).clean
+        assert os.listdir(one + root + b"/names") == [name]
+
+
 @pytest.mark.parametrize(
     ("script", "error"),
     [
-        ("echo not json", Damaged), ("echo '{}'", Damaged), ("echo 'Fatal: wrong password or no key found' >&2; exit 12", AuthFailed),
+        ("echo not json", Damaged), ("head -c 5000000 /dev/zero | tr '\\0' x", Damaged), ("printf '[{\"id\":'", Damaged), ("printf '\\377\\376'", Damaged),
+        ("exit 77", BackendError), ("echo 'unknown flag: --no-lock' >&2; exit 1", Unsupported), ("echo '{}'", Damaged), ("echo 'Fatal: wrong password or no key found' >&2; exit 12", AuthFailed),
         ("echo 'dial tcp: connection refused' >&2; exit 1", Unreachable), ("kill -9 $$", BackendError), ("sleep 30", Unreachable),
         ("echo 'Fatal: Is there a repository at the following location?' >&2; exit 10", NotFound), ("echo '\x1b]0;x\x07boom' >&2; exit 1", BackendError),
     ],

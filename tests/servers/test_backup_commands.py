@@ -1,0 +1,102 @@
+"""`deskside backups ...` as a person types it, on real repositories: what is said, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers.backup_places import need
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.server]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need("restic")
+    place = tmp_path_factory.mktemp("site")
+    (place / "source").mkdir()
+    (place / "source/a.txt").write_text("one\n")
+    (place / "pass").write_text("p\n")
+    (place / "pass").chmod(0o600)
+    subprocess.run(["restic", "init", "-q", "-r", str(place / "repo")], env={**os.environ, "RESTIC_PASSWORD": "p", "HOME": str(place)}, check=True)
+    (place / "config.toml").write_text(f"""
+[roles]
+default = "admin"
+[backups.gone]
+adapter = "restic"
+repository = "{place}/nothing"
+password = "file:{place}/pass"
+[backups.vault]
+adapter = "restic"
+repository = "{place}/repo"
+password = "file:{place}/pass"
+[backups.vault.jobs.whole]
+paths = ["{place}/source"]
+[backups.vault.jobs.lacking]
+paths = ["{place}/source", "{place}/not-there"]
+host = "other"
+""")
+    return place
+
+
+def deskside(place: Path, *words: str) -> tuple[int, Any, str]:
+    """(exit code, JSON or text, standard error)."""
+    done = subprocess.run(
+        [sys.executable, "-m", "console", "--config", str(place / "config.toml"), "--data", str(place / "data"), "backups", *words], cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": str(place)}, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    return done.returncode, json.loads(done.stdout) if "--json" in words and done.stdout else done.stdout, done.stderr
+
+
+def test_a_backup_from_the_command_line_to_its_end(site: Path) -> None:
+    code, shown, _ = deskside(site, "run", "whole", "--dry-run")
+    assert code == 0 and str(site / "source") in shown
+    assert deskside(site, "run", "whole")[0] == 7, "no terminal to ask on, no --yes"
+    code, shown, _ = deskside(site, "run", "whole", "--yes", "--reason", "before the move")
+    assert code == 0 and shown.startswith("Done: Back up whole now")
+    code, shown, _ = deskside(site, "run", "lacking", "--yes", "--json")
+    assert code == 3 and shown["item"]["outcome"] == "partial" and "not-there" in shown["item"]["text"]
+    assert deskside(site, "run", "no-such-job", "--yes")[0] == 5
+    code, shown, _ = deskside(site, "runs", "--backend", "vault", "--json")
+    assert code == 0 and {(item["result"], item["job"].split(":")[0] == "other") for item in shown["items"]} == {("ok", False), ("partial", True)}
+    ledger = "".join(path.read_text() for path in (site / "data/ledger").rglob("*") if path.is_file())
+    assert '"backups.run"' in ledger and "before the move" in ledger and ledger.count('"jobs.backups"') == 4
+
+
+def test_one_broken_repository_stops_no_other(site: Path) -> None:
+    for verb in ("list", "snapshots", "runs", "locks"):
+        code, shown, errors = deskside(site, verb, "--json")
+        assert code == 3 and "gone: Not found" in errors and shown["kind"] != "error"
+    assert len(deskside(site, "snapshots", "--json")[1]["items"]) == 2
+    assert deskside(site, "snapshots", "--backend", "gone")[0] == 5
+    assert deskside(site, "snapshots", "--backend", "typo")[0] == 5
+    assert deskside(site, "files", "ffffffff")[0] == 5
+    assert deskside(site, "check", "--yes")[0] == 2, "which repository was not said"
+
+
+def test_holds_forgets_and_prunes_from_the_command_line(site: Path) -> None:
+    items = deskside(site, "snapshots", "--backend", "vault", "--json")[1]["items"]
+    mine = next(item for item in items if item["host"] != "other")
+    for number in range(2):
+        (site / "source/a.txt").write_text(f"{number}\n")
+        assert deskside(site, "run", "whole", "--yes")[0] == 0
+    code, shown, _ = deskside(site, "hold", mine["short_id"], "--reason", "request 12", "--yes", "--json")
+    assert code == 0 and shown["item"]["outcome"] == "done"
+    held = next(item for item in deskside(site, "snapshots", "--backend", "vault", "--json")[1]["items"] if item["hold"])
+    code, _, errors = deskside(site, "forget", held["short_id"], "--yes")
+    assert code == 7 and "request 12" in errors
+    code, shown, _ = deskside(site, "forget", "--backend", "vault", "--keep-last", "1", "--yes", "--json")
+    assert code == 0 and shown["item"]["outcome"] == "done"
+    left = deskside(site, "snapshots", "--backend", "vault", "--json")[1]["items"]
+    assert len(left) == 3 and any(item["hold"] for item in left)
+    assert deskside(site, "prune", "--backend", "vault", "--yes")[0] == 7
+    assert deskside(site, "prune", "--backend", "vault", "--yes", "--now")[0] == 0
+    assert deskside(site, "check", "--backend", "vault", "--percent", "100", "--yes")[0] == 0
+    assert deskside(site, "versions", str(site / "source/a.txt"))[1].count("a.txt") == 3
