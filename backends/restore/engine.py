@@ -26,7 +26,7 @@ from backends.restore.reporting import finish, packed, unpacked
 from backends.restore.run_folder import ENDED, Run
 from backends.restore.staging import Stage, describe, discard, identity, make, stages_of
 from backends.restore.steps import STEPS, Planning, Step, steps_of
-from backends.restore.swapping import Swapping, check_all_there
+from backends.restore.swapping import Swapping, check_all_there, sync_folders
 from backends.restore.targets import Targets
 from backends.restore.telling import Teller
 
@@ -209,8 +209,7 @@ class Restoring:
         finally:
             swapping.close()
         mark = self._mark()
-        for stage in self._stages:
-            sync_filesystem(stage.fd)
+        sync_folders(steps, self._stages)
         self._run.note("swapped", mark=mark, stopped=swapping.stopped)
         self._told.end("stopped" if swapping.stopped else "done")
         return self._report(swapping, steps)

@@ -50,17 +50,23 @@ class Folders:
     def __init__(self, root: bytes | int = b"/") -> None:
         self._root = os.open(root, PASS) if isinstance(root, bytes) else os.dup(root)
         self._open: OrderedDict[bytes, int] = OrderedDict()
+        self._newest: tuple[bytes | None, int] = (None, -1)
+        """The last answer: files of one folder come one after the other."""
 
     def fd(self, path: bytes) -> int:
         """The descriptor (O_PATH) of a folder. Missing, Blocked (a symbolic link, no folder, no right)."""
-        path = path.strip(b"/")
-        if not path:
+        if path == self._newest[0]:
+            return self._newest[1]
+        plain = path.strip(b"/")
+        if not plain:
             return self._root
-        found = self._open.get(path)
-        if found is not None:
-            self._open.move_to_end(path)
-            return found
-        return self._walk(path)
+        found = self._open.get(plain)
+        if found is None:
+            found = self._walk(plain)
+        else:
+            self._open.move_to_end(plain)
+        self._newest = (path, found)
+        return found
 
     def _walk(self, path: bytes) -> int:
         """From the nearest ancestor that is open, a component at a time."""
@@ -75,6 +81,7 @@ class Folders:
             self._open[start] = here
             while len(self._open) > KEPT:
                 os.close(self._open.popitem(last=False)[1])
+                self._newest = (None, -1)
         return here
 
     @staticmethod
@@ -125,6 +132,7 @@ class Folders:
 
     def forget(self) -> None:
         """Close all but the root: the next look walks anew."""
+        self._newest = (None, -1)
         while self._open:
             os.close(self._open.popitem()[1])
 

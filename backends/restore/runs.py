@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from backends.backups.extraction import ExtractsFiles
 from backends.errors import BackendError, Refused
 from backends.restore.folders import shown
-from backends.restore.kernel import Moves, sync_filesystem
+from backends.restore.kernel import Moves
 from backends.restore.locks import exclusive
 from backends.restore.model import RestoreEvent, RestorePlan, RestoreReport, Result, RunRow
 from backends.restore.planning import Setting, live_targets
@@ -17,7 +17,7 @@ from backends.restore.reporting import finish
 from backends.restore.run_folder import ENDED, UNFINISHED, Run, runs
 from backends.restore.staging import discard, stages_of
 from backends.restore.steps import Step, steps_of
-from backends.restore.swapping import check_all_there
+from backends.restore.swapping import check_all_there, sync_folders
 from backends.restore.telling import Teller
 from backends.restore.undoing import Undoing
 from backends.secret import Secret
@@ -138,8 +138,7 @@ class UndoWork:
             check_all_there(steps, stages)
             clean = self._begin(undoing, steps)
             undoing.all(steps, clean, lambda done, total: told.tell("progress", "undoing", files=done, files_total=total))
-            for stage in stages:
-                sync_filesystem(stage.fd)
+            sync_folders(steps, stages)
         finally:
             undoing.close()
             for stage in stages:

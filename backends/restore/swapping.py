@@ -15,13 +15,13 @@ from typing import Any
 
 from backends.errors import Damaged
 from backends.restore.folders import Blocked, Folders, above, last, shown
-from backends.restore.kernel import EXCHANGE, LACKS, NOREPLACE, Moves, inode, rename2
+from backends.restore.kernel import EXCHANGE, LACKS, NOREPLACE, Moves, inode, rename2, sync_filesystem
 from backends.restore.lines import is_same
 from backends.restore.model import PathOutcome
 from backends.restore.staging import Stage
 from backends.restore.steps import Step, metadata
 
-WORDS = {"put": "put", "replace": "replaced", "remove": "removed", "folder": "folder"}
+MANY_FOLDERS = 1000
 
 
 class Swapping:
@@ -33,6 +33,7 @@ class Swapping:
         self._live = Folders()
         self._moved: set[int] = set()
         """Inodes we renamed: their ctime is ours."""
+        self._deeds: dict[str, Callable[[Step, int, bytes], PathOutcome | None]] = {"put": self._put, "replace": self._replace, "remove": self._remove}
         self.outcomes: list[PathOutcome] = []
         self.changed_while: list[Step] = []
         self.stopped = False
@@ -63,7 +64,7 @@ class Swapping:
             folder = self._live.fd(above(step.path)) if step.path != b"/" else self._live.fd(b"")
             if step.deed == "folder":
                 return self._folder(step)
-            return {"put": self._put, "replace": self._replace, "remove": self._remove}[step.deed](step, folder, last(step.path))
+            return self._deeds[step.deed](step, folder, last(step.path))
         except Blocked as blocked:
             return PathOutcome(step.path, "conflict", blocked.reason)
         except FileExistsError:
@@ -99,7 +100,7 @@ class Swapping:
         here, staged = self._staged(step)
         if told is not None and step.staged is not None and told.st_ino == step.staged[0]:  # done before a crash
             return self._looked_after(step, here, staged, folder, name)
-        kept = inode(self._stages[step.part].old, step.kept_name())
+        kept = None if self._moves.exchange and told is not None else inode(self._stages[step.part].old, step.kept_name())
         if step.live is None or (told is None and kept is None):
             return PathOutcome(step.path, "conflict", "was removed since the preview: left so")
         ours = told is not None and (told.st_ino in self._moved or (kept is not None and kept.st_ino == told.st_ino))
@@ -191,6 +192,37 @@ def set_metadata(descriptor: int, wanted: dict[str, Any]) -> None:
         if now["xattrs"].get(name) != value:
             os.setxattr(path, name, bytes.fromhex(value))
     os.utime(path, ns=(os.stat(path).st_atime_ns, wanted["mtime"]))
+
+
+def sync_folders(steps: Sequence[Step], stages: Sequence[Stage]) -> None:
+    """The names of all folders that steps touched are on the disk: the data was there before the first step, only renames are new.
+
+    Folder by folder and not syncfs: that would wait for whatever else is being written to a busy file server. OSError.
+    """
+    live = {above(step.path) for step in steps} | {step.path for step in steps if step.deed == "folder"}
+    staged = {(step.part, above(step.place)) for step in steps if step.place}
+    if len(live) + len(staged) > MANY_FOLDERS:
+        for stage in stages:
+            sync_filesystem(stage.fd)
+        return
+    for stage in stages:
+        for descriptor in (stage.fd, stage.new, stage.old):
+            os.fsync(descriptor)
+    trees: list[tuple[Folders, bytes]] = []
+    with Folders() as real:
+        opened = [Folders(stage.new) for stage in stages]
+        trees += [(real, path) for path in live] + [(opened[part], path) for part, path in staged]
+        for tree, path in trees:
+            try:
+                descriptor = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=tree.fd(path))
+            except (OSError, Blocked):
+                continue  # moved away with its parent, or its name is gone: the parent is synced
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        for tree in opened:
+            tree.close()
 
 
 def check_all_there(steps: Sequence[Step], stages: Sequence[Stage]) -> None:
