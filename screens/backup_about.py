@@ -23,7 +23,7 @@ from widgets.toned import Line, fit
 from widgets.wrap import fields, heading, prose
 
 T = TypeVar("T")
-RUNS = 30
+RUNS = 12
 _RUN_TONE = {"ok": "ok", "partial": "warn", "failed": "bad", "cancelled": "warn", "unknown": "warn"}
 _DRILL_TONE = {"proven": "ok", "failed": "bad", "partial": "warn", "not proven": "warn"}
 
@@ -102,9 +102,10 @@ class BackupAboutScreen(PaperScreen):
         out += _drill_lines(self.drill, self.drills, zone, width)
         out += _lock_lines(self.locks, zone, width)
         out += _held_lines(self.held, zone, width)
+        out += _run_lines(self.runs, zone, width)
         for repository in self.repositories:
             out += _repository_lines(repository, zone, width)
-        return [*out, *_run_lines(self.runs, zone, width)]
+        return out
 
 
 def _job_lines(row: BackupRow | None, job: BackupJob | None, zone: str, width: int) -> list[Line]:

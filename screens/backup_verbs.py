@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backends.backups.contract import RunsBackups
 from backends.backups.model import BackupJob, Lock
 from backends.contract import Change, Ref
+from backends.text import clean
 from backends.threads import in_thread
 from console.backup_jobs import spec_of
 from console.perform import perform
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from screens.base import ConsoleScreen, Handler
 
 _KEEPS = ("last", "hourly", "daily", "weekly", "monthly", "yearly", "within")
+LOOK = 0.5
 
 
 class BackupVerbs:
@@ -141,7 +144,15 @@ class BackupVerbs:
         self._started(ident, plan.summary)
 
     def _started(self, ident: str, what: str) -> None:
-        self._screen.say(f"{what}: job {ident}; 5 shows it, it goes on when you leave.", "ok")
+        self._screen.say(f"Started: {what}; 5 shows it, it goes on when you leave.", "ok")
+        self._screen.flow(self._watch(ident))
+
+    async def _watch(self, ident: str) -> None:
+        """As long as the screen stands: what the job says at its end, and the lists read again."""
+        jobs = self._screen.desk.jobs
+        while (job := await in_thread(5.0, jobs.show, ident)).state in ("running", "starting"):
+            await asyncio.sleep(LOOK)
+        self._screen.say(f"{job.state}: {clean(str(job.text))}", "ok" if job.state == "done" else "warn" if job.state == "cancelled" else "bad")
         self._after()
 
 

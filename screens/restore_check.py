@@ -69,7 +69,7 @@ class RestoreCheckScreen(PaperScreen):
         if self.plan is None:
             return [(), ((" Looking at what is there ...", "dim"),)]
         chosen = self._chosen
-        why = " ".join(text for text in (chosen.ticket.split(":", 2)[-1], chosen.reason) if text)
+        why = " ".join(text for text in (chosen.number, chosen.reason) if text)
         return card_lines(self.plan, self.desk.actor.login, why, self.desk.config.timezone, width)
 
     async def go(self) -> None:

@@ -15,6 +15,7 @@ from backends.restore.model import POLICIES, Destination, Policy, Wanted
 from backends.threads import in_thread
 from console.ages import age, stamp, zone
 from console.perform import check_ticket
+from screens.ticket_number import ticket_number
 
 if TYPE_CHECKING:
     from screens.base import ConsoleScreen
@@ -29,6 +30,8 @@ class Chosen:
     wanted: Wanted
     snapshot: Snapshot
     ticket: str = ""
+    number: str = ""
+    """The ticket's, as people say it."""
     reason: str = ""
     tell_requester: bool = False
 
@@ -82,7 +85,7 @@ async def restore(screen: ConsoleScreen, backend: str, snapshot: Snapshot, selec
     if tell is None:
         return
     wanted = Wanted(backend, snapshot.id, tuple(selection), to, policy)
-    screen.app.push_screen(RestoreCheckScreen(Chosen(wanted, snapshot, ticket, reason, tell)))
+    screen.app.push_screen(RestoreCheckScreen(Chosen(wanted, snapshot, ticket, await ticket_number(screen.desk, ticket), reason, tell)))
 
 
 async def _destination(screen: ConsoleScreen, snapshot: Snapshot, title: str) -> Destination | None:
@@ -108,7 +111,7 @@ async def _policy(screen: ConsoleScreen) -> Policy | None:
 
 async def _why(screen: ConsoleScreen) -> tuple[str, str] | None:
     """(ticket, reason): one of them is given; a number that is no ticket is asked again."""
-    came_from = ticket_in_view(screen).split(":", 2)[-1]
+    came_from = await ticket_number(screen.desk, ticket_in_view(screen))
     text, wrong = came_from, ""
     while True:
         typed = await screen.bottom.ask("For which ticket, or why?", text, above=[((" " + wrong, "warn"),)] if wrong else ())

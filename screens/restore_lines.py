@@ -63,7 +63,7 @@ def view_lines(row: RunRow, plan: RestorePlan, report: RestoreReport | None, pro
     out: list[Line] = [(), ((f" {word}  ", STATE_TONE.get(word, "title")), (clean(row.text) if row.interrupted else "", "bad"))]
     out += fields([
         ("to", row.where, ""), ("from", f"{row.snapshot[:10]} of {plan.snapshot_host}, {stamp(plan.snapshot_time, timezone)}", ""), ("by", row.actor, ""),
-        ("ticket", row.ticket.split(":", 2)[-1], "accent"), ("started", f"{stamp(row.at, timezone)} ({age(row.at)})", ""), ("undo until", stamp(until, timezone), "ok"),
+        ("ticket", row.ticket, "accent"), ("started", f"{stamp(row.at, timezone)} ({age(row.at)})", ""), ("undo until", stamp(until, timezone), "ok"),
         ("now", ", ".join(row.can), "accent"),
     ], width, 2 if width >= 120 else 1)  # fmt: skip
     if not row.alive and report is not None:

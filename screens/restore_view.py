@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from backends.errors import BackendError
@@ -12,6 +13,7 @@ from screens.base import Handler
 from screens.paper import PaperScreen
 from screens.restore_lines import Progress, view_lines
 from screens.restore_verbs import RestoreVerbs
+from screens.ticket_number import ticket_number
 from widgets.toned import Line
 
 EVERY = 0.5
@@ -31,6 +33,7 @@ class RestoreScreen(PaperScreen):
         self._plan: RestorePlan | None = None
         self._report: RestoreReport | None = None
         self._progress = Progress()
+        self._number = ""
         self._reading = False
         self._waits = bool(job)
 
@@ -69,6 +72,8 @@ class RestoreScreen(PaperScreen):
             self.row, self._plan, self._report = await work.show(self._run)
             self.trail.show([(" Restores › ", "bar-dim"), (self._run, "bar"), (f"  to {self.row.where}", "bar-dim")])
             self._progress.hear(await work.events(self._run, self._progress.seq))
+            if self.row.ticket and not self._number:
+                self._number = await ticket_number(self.desk, self.row.ticket)
             if ended:
                 self._waits = False
                 self._say_end(ended)
@@ -97,4 +102,4 @@ class RestoreScreen(PaperScreen):
         """The view for a width."""
         if self.row is None or self._plan is None:
             return [(), ((" Reading ...", "dim"),)]
-        return view_lines(self.row, self._plan, self._report, self._progress, self.desk.config.timezone, width)
+        return view_lines(replace(self.row, ticket=self._number), self._plan, self._report, self._progress, self.desk.config.timezone, width)

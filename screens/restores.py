@@ -15,6 +15,7 @@ from screens.base import ConsoleScreen, Handler
 from screens.moves import move_handlers
 from screens.restore_lines import STATE_TONE
 from screens.restore_verbs import RestoreVerbs
+from screens.ticket_number import ticket_number
 from widgets.bars import Bar
 from widgets.columns import Column, Row
 from widgets.grid import Grid
@@ -38,6 +39,7 @@ class RestoresScreen(ConsoleScreen):
         self.trail = Bar(tone="bar-dim")
         self.found: Sequence[RunRow] = ()
         self._reading = False
+        self._numbers: dict[str, str] = {}
 
     def body(self) -> ComposeResult:
         """The trail, then the list."""
@@ -84,6 +86,8 @@ class RestoresScreen(ConsoleScreen):
             found, wrong = await Restores(self.desk).runs()
         finally:
             self._reading = False
+        for reference in {row.ticket for row in found if row.ticket} - set(self._numbers):
+            self._numbers[reference] = await ticket_number(self.desk, reference)
         changed = len(found) != len(self.found)
         self.found = found
         if wrong:
@@ -101,7 +105,7 @@ class RestoresScreen(ConsoleScreen):
         """Rows from what was read."""
         event.stop()
         part = self.found[event.number * CHUNK : (event.number + 1) * CHUNK]
-        self.grid.fill(event.number, [run_row(row, self.desk.config.timezone) for row in part], len(self.found), event.generation)
+        self.grid.fill(event.number, [run_row(row, self._numbers.get(row.ticket, ""), self.desk.config.timezone) for row in part], len(self.found), event.generation)
 
     def on_grid_opened(self, event: Grid.Opened) -> None:
         """A double click opens."""
@@ -128,8 +132,8 @@ class RestoresScreen(ConsoleScreen):
             self.say(self.console.copy(row.run))
 
 
-def run_row(row: RunRow, timezone: str) -> Row:
+def run_row(row: RunRow, ticket: str, timezone: str) -> Row:
     """A restore's line."""
     word = "INTERRUPTED" if row.interrupted else row.state
-    cells = (stamp(row.at, timezone), word, row.where, row.actor, row.ticket.split(":", 2)[-1], ", ".join(row.can), clean(row.text), row.run)
+    cells = (stamp(row.at, timezone), word, row.where, row.actor, ticket, ", ".join(row.can), clean(row.text), row.run)
     return Row(row.run, cells, ("dim", STATE_TONE.get(word, ""), "", "dim", "accent", "dim", "dim", "dim"))
