@@ -121,6 +121,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("backups.search", ("s",), "search", "Look for a name in the whole snapshot, such as *.xlsx", method="find"),
     Action("backups.versions", ("V",), "versions", "This file through the snapshots", method="versions"),
     Action("backups.preview", ("p",), "look into", "The beginning of the file: text, else hex", method="read"),
+    Action("backups.up", ("-", "left"), "folder above", "To the folder above, also above the one the snapshot was opened in", method="files"),
     Action("backups.before", ("b",), "good before", "The last snapshot before a time: when was it still good?", method="snapshots"),
     Action("backups.about", ("i",), "how it stands", "Runs, the repository and its growth, locks, holds, schedule, drills", method="runs"),
     _write("backups.run", ("n",), "run now", "Start this backup now; it is a job that goes on when you leave"),

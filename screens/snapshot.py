@@ -66,6 +66,8 @@ class SnapshotScreen(ConsoleScreen):
         self.entries: list[Entry] = []
         self._places: dict[bytes, int] = {}
         self._filter = ""
+        self._home = b"/"
+        """Where esc leaves the snapshot."""
 
     def body(self) -> ComposeResult:
         """The trail, then the files."""
@@ -84,7 +86,7 @@ class SnapshotScreen(ConsoleScreen):
     def _file_handlers(self) -> dict[str, Handler]:
         """Restoring and looking into files."""
         return {
-            "backups.restore": self.restore, "backups.versions": self.versions, "backups.preview": self.preview, "backups.search": self.search,
+            "backups.up": self.folder_up, "backups.restore": self.restore, "backups.versions": self.versions, "backups.preview": self.preview, "backups.search": self.search,
         }  # fmt: skip
 
     def scopes(self) -> tuple[str, ...]:
@@ -119,7 +121,7 @@ class SnapshotScreen(ConsoleScreen):
         await self._enter_first()
 
     async def _enter_first(self) -> None:
-        """Where its files are, when it is one folder; esc leads up from there."""
+        """Where its files are, when it is one folder: nobody walks there through folders that hold one folder each."""
         paths = self.snapshot.paths if self.snapshot is not None else ()
         if self.path == b"/" and len(paths) == 1 and paths[0].startswith("/"):
             try:
@@ -127,6 +129,7 @@ class SnapshotScreen(ConsoleScreen):
             except BackendError:
                 self.entries = []
             if self.entries:
+                self._home = self.path
                 return
             self.path = b"/"
         await self._enter(self.path)
@@ -186,15 +189,20 @@ class SnapshotScreen(ConsoleScreen):
             self.say(f"{entry.name}: {size(entry.size)}, changed {stamp(entry.modified, self.desk.config.timezone)}")
 
     def up(self) -> None:
-        """The filter goes, then a directory up, then back to the snapshots."""
+        """The filter goes, then what was found, then a directory up, then back to the snapshots."""
         if self._filter:
             self._filter = ""
             self._show()
         elif self.sought:
             self.flow(self._enter(self.path, self._places.get(self.path, 0)))
-        elif self.path in (b"/", b""):
+        elif self.path in (b"/", b"", self._home):
             self.app.pop_screen()
         else:
+            self.folder_up()
+
+    def folder_up(self) -> None:
+        """To the folder above, also above where one came in."""
+        if not self.sought and self.path not in (b"/", b""):
             parent = self.path.rstrip(b"/").rsplit(b"/", 1)[0] or b"/"
             self.flow(self._enter(parent, self._places.get(parent, 0)))
 

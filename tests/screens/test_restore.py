@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -45,8 +46,12 @@ class Site:
             (self.share / "sub" / "steering\x1b[31m.txt").write_text("red \x1b[31m")
             self.restic("backup", str(self.share), "--host", HOST)
         self.letter.write_text("typed over today")
+        self.gate = place / "gate"
+        program = place / "restic-behind-a-gate"
+        program.write_text(f'#!/bin/sh\ncase " $* " in *" restore "*) while [ -e {self.gate} ]; do sleep 0.02; done;; esac\nexec restic "$@"\n')
+        program.chmod(0o755)
         (place / "c.toml").write_text(
-            f'[tickets.desk]\nadapter = "embedded"\n[backups.vault]\nadapter = "restic"\nrepository = "{place}/repo"\npassword = "file:{place}/secret"\n'
+            f'[tickets.desk]\nadapter = "embedded"\n[backups.vault]\nadapter = "restic"\nrepository = "{place}/repo"\npassword = "file:{place}/secret"\nprogram = "{program}"\n'
             f'[backups.vault.jobs.share]\npaths = ["{self.share}"]\nhost = "{HOST}"\nschedule = "daily 01:00"\nkeep = {{ last = 1 }}\n'
         )
         config = replace(load_config(place / "c.toml", place / "data"), driver="stock")
@@ -167,3 +172,79 @@ async def test_versions_search_and_a_look_into_a_file(site: Site) -> None:
         await pilot.press("G", "V")
         await until(pilot, lambda: "Versions of" in shown(app) or "Versions are of a file" in shown(app))
         await until(pilot, lambda: "CHANGED, +6 B" in shown(app) and "the oldest that is kept" in shown(app), 30)
+
+
+async def begin(app: ConsoleApp, pilot: Pilot[int], site: Site) -> None:
+    """The letter over the live one, as far as the tool, which waits at the gate."""
+    await to_the_share(app, pilot)
+    site.gate.touch()
+    await pilot.press("j", "r")
+    await until(pilot, lambda: "the original place" in shown(app))
+    await pilot.press("o")
+    await until(pilot, lambda: "replace what differs" in shown(app))
+    await pilot.press("d")
+    await until(pilot, lambda: "or why?" in shown(app))
+    await pilot.press(*"asked", "enter")
+    await until(pilot, lambda: "'1' is to be typed" in shown(app), 30)
+    await pilot.press("enter")
+    await until(pilot, lambda: "type 1 to do it" in shown(app))
+    await pilot.press("1", "enter")
+    await until(pilot, lambda: " fetching " in shown(app), 30)
+
+
+async def test_stopped_on_the_way(site: Site) -> None:
+    app = ConsoleApp(site.desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await begin(app, pilot, site)
+        await pilot.press("X")
+        await until(pilot, lambda: "live files untouched" in shown(app))
+        await until(pilot, lambda: "It is over: cancelled" in shown(app), 30)
+        await pilot.press("U")
+        await until(pilot, lambda: "take back: it is cancelled" in shown(app))
+    assert site.letter.read_text() == "typed over today" and os.listdir(site.share.parent).count("share") == 1
+
+
+async def test_one_that_was_killed_is_said_at_the_start_and_resumed(site: Site) -> None:
+    app = ConsoleApp(site.desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await begin(app, pilot, site)
+        job = site.desk.jobs.list()[0].id
+        listed = subprocess.run(["ps", "-eo", "pid=,args="], check=True, capture_output=True, text=True).stdout.splitlines()
+        os.kill(next(int(line.split()[0]) for line in listed if "console.runner" in line and job in line), signal.SIGKILL)
+        await until(pilot, lambda: "INTERRUPTED" in shown(app))
+    site.gate.unlink()
+    again = Desk(site.desk.config, Identity(ANA, 0))
+    other = ConsoleApp(again)
+    async with other.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "1 restore was cut off" in shown(other))
+        await pilot.press(*":restores", "enter")
+        await until(pilot, lambda: "INTERRUPTED" in shown(other) and "resume, discard" in shown(other))
+        await pilot.press("e")
+        await until(pilot, lambda: "enter does it" in shown(other))
+        await pilot.press("enter")
+        await until(pilot, lambda: "It is over: done" in shown(other), 60)
+    await again.close()
+    assert site.letter.read_text() == "as it was later"
+
+
+async def test_how_it_stands_and_a_hold(site: Site) -> None:
+    app = ConsoleApp(site.desk)
+    async with app.run_test(size=(120, 60)) as pilot:
+        await to_the_share(app, pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: "Snapshots 2" in shown(app))
+        await pilot.press("h")
+        await until(pilot, lambda: ": why?" in shown(app))
+        await pilot.press(*"records request 12", "enter")
+        await until(pilot, lambda: "esc leaves it" in shown(app), 30)
+        await pilot.press("enter")
+        await until(pilot, lambda: "Done: " in shown(app), 30)
+        await pilot.press("i")
+        await until(pilot, lambda: "records request 12" in shown(app) and "not proven" in shown(app) and "daily 01:00" in shown(app) and "Locks" in shown(app), 30)
+        await pilot.press("b")
+        await until(pilot, lambda: "not on this screen" in shown(app))
+        await pilot.press("escape", "b")
+        await until(pilot, lambda: "Before when was it good" in shown(app))
+        await pilot.press(*"yesterday", "enter")
+        await until(pilot, lambda: "No readable snapshot before" in shown(app))
+        await pilot.press("escape")
