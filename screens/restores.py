@@ -24,7 +24,7 @@ from widgets.window import CHUNK
 EVERY = 1.0
 COLUMNS = (
     Column("at", "When", 16), Column("state", "State", 11), Column("where", "To", 20, flex=2), Column("who", "Who", 8, drop=3), Column("ticket", "Ticket", 8, drop=2),
-    Column("can", "Can", 14, drop=4), Column("text", "What", 14, flex=3, drop=1), Column("run", "Restore", 12, drop=5),
+    Column("can", "Can", 15, drop=4), Column("text", "What", 14, flex=3, drop=1), Column("run", "Restore", 12, drop=5),
 )  # fmt: skip
 
 

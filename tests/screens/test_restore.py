@@ -209,7 +209,7 @@ async def test_one_that_was_killed_is_said_at_the_start_and_resumed(site: Site) 
     async with app.run_test(size=(120, 40)) as pilot:
         await begin(app, pilot, site)
         job = site.desk.jobs.list()[0].id
-        listed = subprocess.run(["ps", "-eo", "pid=,args="], check=True, capture_output=True, text=True).stdout.splitlines()
+        listed = subprocess.run(["ps", "-ww", "-eo", "pid=,args="], check=True, capture_output=True, text=True).stdout.splitlines()
         os.kill(next(int(line.split()[0]) for line in listed if "console.runner" in line and job in line), signal.SIGKILL)
         await until(pilot, lambda: "INTERRUPTED" in shown(app))
     site.gate.unlink()
