@@ -141,12 +141,23 @@ class ConsoleApp(App[int], inherit_bindings=False):
         open_ = await in_thread(10.0, left_open, self.desk)
         if open_:
             self._tell(f"{len(open_)} actions were begun and never ended: what they did is not known. L shows them.")
+        await self._greet_restores()
         for opened in self.desk.backends("tickets"):
             if opened.adapter == "embedded":
                 await self._greet_mentions(opened.backend)
             if opened.adapter == "embedded" and opened.health is not None and opened.health.word == "warn" and not opened.health.text.startswith("mail"):
                 self.warnings.append("STORE OUTGROWN")
                 self._tell(opened.health.text)
+
+    async def _greet_restores(self) -> None:
+        """Restores whose process died: said once at the start."""
+        if not self.desk.backends("backups"):
+            return
+        from console.restoring import Restores
+
+        cut = await Restores(self.desk).interrupted()
+        if cut:
+            self._tell(f"{len(cut)} {'restore was' if len(cut) == 1 else 'restores were'} cut off: `:restores` shows {'it' if len(cut) == 1 else 'them'}, to resume or take back.")
 
     async def _greet_mentions(self, backend: Any) -> None:
         """Colleagues named this person in notes: said once at the start; the view `mentioned` has them."""
@@ -375,6 +386,10 @@ def _screen(name: str, of: ConsoleScreen) -> ConsoleScreen:
         from screens.schedules import SchedulesScreen
 
         return SchedulesScreen()
+    if name == "restores":
+        from screens.restores import RestoresScreen
+
+        return RestoresScreen()
     from screens.help import HelpScreen
 
     return HelpScreen(of)

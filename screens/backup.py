@@ -12,6 +12,7 @@ from backends.backups.model import BackupRow
 from backends.contract import Ref
 from console.actions import Action
 from screens.backup_source import SnapshotSource
+from screens.backup_verbs import BackupVerbs
 from screens.base import ConsoleScreen, Handler
 from screens.jumps import jump_from, record_of
 from screens.list_keys import ListKeys
@@ -25,7 +26,9 @@ from widgets.grid import Grid
 class BackupScreen(ConsoleScreen):
     """Snapshots of a job; enter browses one, two marked ones can be compared."""
 
-    LEGEND: ClassVar[tuple[str, ...]] = ("list.open", "list.mark", "backups.diff", "list.filter", "list.jump", "global.back", "global.help")
+    LEGEND: ClassVar[tuple[str, ...]] = (
+        "list.open", "backups.before", "backups.about", "backups.diff", "backups.run", "backups.check", "backups.hold", "global.back", "global.help",
+    )  # fmt: skip
 
     def __init__(self, ref: Ref) -> None:
         super().__init__()
@@ -44,10 +47,11 @@ class BackupScreen(ConsoleScreen):
         lists = ListKeys(self, lambda: self.list)
         own: dict[str, Handler] = {
             "list.open": self.open_current, "list.jump": lambda: jump_from(self, self.ref, self.job), "global.refresh": self.list.again,
-            "backups.diff": self.compare,
+            "backups.diff": self.compare, "backups.before": self.before, "backups.about": self.about, "backups.restore": self.open_current,
         }  # fmt: skip
         marks = mark_handlers(lambda: self.list.grid, self.list.show_head)
-        return {**self.console.global_handlers(self), **move_handlers(lambda: self.list.grid), **marks, **lists.handlers(), **own}
+        verbs = BackupVerbs(self, self.ref, lambda: [Ref.parse(key).id for key in self.list.grid.marked()], self.list.again)
+        return {**self.console.global_handlers(self), **move_handlers(lambda: self.list.grid), **marks, **lists.handlers(), **verbs.handlers(), **own}
 
     def scopes(self) -> tuple[str, ...]:
         """Backup verbs, lists, everything."""
@@ -83,6 +87,18 @@ class BackupScreen(ConsoleScreen):
     def on_grid_opened(self, event: Grid.Opened) -> None:
         """A double click opens."""
         open_record(self, event.key)
+
+    def about(self) -> None:
+        """Runs, repository, locks, holds, schedule, drills."""
+        from screens.backup_about import BackupAboutScreen
+
+        self.app.push_screen(BackupAboutScreen(self.ref))
+
+    async def before(self) -> None:
+        """The last snapshot before a time."""
+        from screens.restore_choice import open_before
+
+        await open_before(self, self.ref)
 
     async def compare(self) -> None:
         """What changed between the two marked snapshots, or between this one and the one before."""

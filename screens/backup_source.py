@@ -108,7 +108,8 @@ class SnapshotSource(Source):
     def row(self, item: Any, several: bool) -> Row:
         """A snapshot's line; a damaged one says so."""
         snap: Snapshot = item
-        note = snap.note or ("" if snap.readable else "UNREADABLE")
+        held = f"HELD: {snap.hold}" if snap.hold else ""
+        note = snap.note or ("" if snap.readable else "UNREADABLE") or held
         cells = (
             stamp(snap.time, self.desk.config.timezone), age(snap.time), snap.short_id, snap.host, " ".join(snap.paths),
             "" if snap.files is None else f"{snap.files:,}", size(snap.size), size(snap.added), note,

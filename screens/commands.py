@@ -29,6 +29,7 @@ SHORT = {
 WORDS = (
     "tickets", "devices", "backups", "accounts", "jobs", "ledger", "wall", "view", "open", "ticket", "user", "device", "link", "unlink",
     "theme", "refresh", "help", "quit", "call", "walkin", "schedules", "assign", "macro", "template", "undo", "drafts", "save", "unsave", "query",
+    "restore", "restores",
 )  # fmt: skip
 
 
@@ -91,7 +92,7 @@ class Commands:
         if name.isdigit() or name.upper().startswith("T-"):
             name, rest = "ticket", name
         deeds: dict[str, Callable[[str], None]] = {
-            "jobs": self._push("jobs"), "ledger": self._push("ledger"), "wall": self._push("wall"), "help": self._push("help"), "schedules": self._push("schedules"),
+            "restores": self._push("restores"), "jobs": self._push("jobs"), "ledger": self._push("ledger"), "wall": self._push("wall"), "help": self._push("help"), "schedules": self._push("schedules"),
             "theme": self._theme, "quit": lambda _: self._screen.console.leave(),
             "refresh": lambda _: self._screen.console.desk_screen().refresh_all(),
         }  # fmt: skip
@@ -101,6 +102,10 @@ class Commands:
             await self._view(name, rest)
         elif name == "query":
             await self._query()
+        elif name == "restore":
+            from screens.restore_choice import restore_from
+
+            await restore_from(self._screen, rest)
         elif name in ("call", "walkin"):
             await self._take_call(name, rest)
         elif name in ("assign", "macro", "template", "undo", "drafts"):

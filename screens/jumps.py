@@ -49,8 +49,9 @@ def _own_refs(record: Any) -> Iterable[str]:
 
 
 async def _suggested(desk: Desk, ref: Ref, record: Any) -> list[str]:
-    if isinstance(record, Ticket) and (record.requester.login or record.requester.email):
-        return await _accounts(desk, record.requester.login or record.requester.email)
+    if isinstance(record, Ticket):
+        who = record.requester.login or record.requester.email
+        return [*(await _accounts(desk, who) if who else []), *await _backups_of_devices(desk, record)]
     if isinstance(record, Device):
         return [*await _tickets(desk, str(ref), ""), *await _backups(desk, record.row.name)]
     if isinstance(record, Account):
@@ -95,6 +96,19 @@ async def _devices(desk: Desk, name: str) -> list[str]:
 async def _backups(desk: Desk, host: str) -> list[str]:
     rows = await _first(desk, "backups", "backups", BackupQuery(text=host))
     return [f"backups:{row.backend}:{row.id}" for row in rows if row.host.split(".")[0] == host.split(".")[0]]
+
+
+async def _backups_of_devices(desk: Desk, ticket: Ticket) -> list[str]:
+    """Jobs of the hosts a ticket is about: a restore is one jump away."""
+    found: list[str] = []
+    for reference in ticket.refs:
+        if reference.startswith("devices:"):
+            try:
+                device = await record_of(desk, Ref.parse(reference))
+            except BackendError:
+                continue
+            found += await _backups(desk, device.row.name)
+    return found
 
 
 async def _tickets(desk: Desk, ref: str, login: str) -> list[str]:

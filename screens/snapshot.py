@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -11,11 +13,13 @@ from backends.backups.model import Entry, Snapshot
 from backends.contract import Ref
 from backends.errors import BackendError
 from console.actions import Action
-from console.ages import age, stamp
+from console.ages import stamp
 from console.sizes import size
 from screens.base import ConsoleScreen, Handler
 from screens.jumps import jump_from
 from screens.moves import mark_handlers, move_handlers
+from screens.path_words import path_words
+from screens.restore_flow import old
 from widgets.bars import Bar
 from widgets.columns import Column, Row
 from widgets.grid import Grid
@@ -44,18 +48,26 @@ def entry_row(entry: Entry, timezone: str) -> Row:
 class SnapshotScreen(ConsoleScreen):
     """A directory of a snapshot; enter goes in, esc goes up and out, / looks for a name in this directory."""
 
-    LEGEND: ClassVar[tuple[str, ...]] = ("list.open", "list.filter", "list.jump", "list.copy", "global.back", "global.help")
+    LEGEND: ClassVar[tuple[str, ...]] = (
+        "list.open", "list.mark", "backups.restore", "backups.versions", "backups.preview", "backups.search", "list.filter", "global.back", "global.help",
+    )  # fmt: skip
 
-    def __init__(self, ref: Ref) -> None:
+    def __init__(self, ref: Ref, path: bytes = b"/") -> None:
         super().__init__()
         self.ref = ref
         self.snapshot: Snapshot | None = None
-        self.path = b"/"
+        self.path = path
+        self.choice: dict[str, Entry] = {}
+        """What is marked, over all directories: a folder stands for all that is in it."""
+        self.sought = ""
+        """The pattern, while what was found in the whole snapshot is shown."""
         self.grid = Grid(COLUMNS)
         self.trail = Bar(tone="bar-dim")
         self.entries: list[Entry] = []
         self._places: dict[bytes, int] = {}
         self._filter = ""
+        self._home = b"/"
+        """Where esc leaves the snapshot."""
 
     def body(self) -> ComposeResult:
         """The trail, then the files."""
@@ -68,8 +80,14 @@ class SnapshotScreen(ConsoleScreen):
             "list.open": self.enter, "list.filter": self.filter, "global.back": self.up, "global.refresh": lambda: self._enter(self.path),
             "list.jump": lambda: jump_from(self, self.ref, self.snapshot), "list.copy": self.copy,
         }  # fmt: skip
-        marks = mark_handlers(lambda: self.grid, lambda: None)
-        return {**self.console.global_handlers(self), **move_handlers(lambda: self.grid), **marks, **own}
+        marks = mark_handlers(lambda: self.grid, self._marked)
+        return {**self.console.global_handlers(self), **move_handlers(lambda: self.grid), **marks, **self._file_handlers(), **own}
+
+    def _file_handlers(self) -> dict[str, Handler]:
+        """Restoring and looking into files."""
+        return {
+            "backups.up": self.folder_up, "backups.restore": self.restore, "backups.versions": self.versions, "backups.preview": self.preview, "backups.search": self.search,
+        }  # fmt: skip
 
     def scopes(self) -> tuple[str, ...]:
         """Backup verbs, lists, everything."""
@@ -100,13 +118,27 @@ class SnapshotScreen(ConsoleScreen):
             self.grid.say_empty(f"{error.title}: {error.text}", error.hint, "esc goes back")
             return
         self.desk.live.note_seat(self.desk.actor.login, f"snapshot {self.snapshot.short_id}")
-        await self._enter(b"/")
+        await self._enter_first()
+
+    async def _enter_first(self) -> None:
+        """Where its files are, when it is one folder: nobody walks there through folders that hold one folder each."""
+        paths = self.snapshot.paths if self.snapshot is not None else ()
+        if self.path == b"/" and len(paths) == 1 and paths[0].startswith("/"):
+            try:
+                await self._enter(os.fsencode(paths[0]))
+            except BackendError:
+                self.entries = []
+            if self.entries:
+                self._home = self.path
+                return
+            self.path = b"/"
+        await self._enter(self.path)
 
     async def _enter(self, path: bytes, cursor: int = 0) -> None:
         opened = self.backend_for(None)  # type: ignore[arg-type]
         self.say("Reading the directory ...", "dim")
         self.entries = list(await opened.backend.files(self.ref.id, path))
-        self.path, self._filter = path, ""
+        self.path, self._filter, self.sought = path, "", ""
         self.say("")
         self._show(cursor)
 
@@ -119,13 +151,12 @@ class SnapshotScreen(ConsoleScreen):
         self._show_trail()
 
     def _show_trail(self) -> None:
-        from backends.text import clean
-
         snap = self.snapshot
-        where = clean(self.path.decode("utf-8", "surrogateescape"))
-        taken = f"{stamp(snap.time, self.desk.config.timezone)} ({age(snap.time)} old) of {snap.host}" if snap else self.ref.id
+        where = f"{self.sought} in all of it" if self.sought else path_words(self.path)
+        taken = f"{stamp(snap.time, self.desk.config.timezone)} ({old(snap.time)}) of {snap.host}" if snap else self.ref.id
         found = f"  /{self._filter}" if self._filter else ""
-        self.trail.show([(f" Snapshot {taken} › ", "bar-dim"), (where, "bar"), (f"  {len(self.entries)} entries{found}", "bar-dim")])
+        self.trail.show([(f" Snapshot {taken} › ", "bar-dim"), (where, "bar"), (f"  {len(self.entries)} entries{found}", "bar-dim")],
+                        [(f"{counted(list(self.choice.values()))} marked ", "bar-warn")] if self.choice else [])  # fmt: skip
 
     def shown(self) -> list[Entry]:
         """The entries that match the filter."""
@@ -158,13 +189,20 @@ class SnapshotScreen(ConsoleScreen):
             self.say(f"{entry.name}: {size(entry.size)}, changed {stamp(entry.modified, self.desk.config.timezone)}")
 
     def up(self) -> None:
-        """The filter goes, then a directory up, then back to the snapshots."""
+        """The filter goes, then what was found, then a directory up, then back to the snapshots."""
         if self._filter:
             self._filter = ""
             self._show()
-        elif self.path in (b"/", b""):
+        elif self.sought:
+            self.flow(self._enter(self.path, self._places.get(self.path, 0)))
+        elif self.path in (b"/", b"", self._home):
             self.app.pop_screen()
         else:
+            self.folder_up()
+
+    def folder_up(self) -> None:
+        """To the folder above, also above where one came in."""
+        if not self.sought and self.path not in (b"/", b""):
             parent = self.path.rstrip(b"/").rsplit(b"/", 1)[0] or b"/"
             self.flow(self._enter(parent, self._places.get(parent, 0)))
 
@@ -184,6 +222,71 @@ class SnapshotScreen(ConsoleScreen):
         """The path to the clipboard."""
         entry = self.current()
         if entry is not None:
-            from backends.text import clean
+            self.say(self.console.copy(path_words(entry.path)))
 
-            self.say(self.console.copy(clean(entry.path.decode("utf-8", "surrogateescape"))))
+    # -- marks, and what is done with files -------------------------------------------------------------
+
+    def _marked(self) -> None:
+        """The grid's marks as entries: those of other directories stay."""
+        shown = {entry.path.hex(): entry for entry in self.entries}
+        marks = self.grid.marks
+        self.choice = {key: found for key in marks if (found := self.choice.get(key) or shown.get(key)) is not None}
+        self._show_trail()
+
+    async def restore(self) -> None:
+        """What is marked, or what is under the cursor."""
+        from screens.restore_flow import restore
+
+        entry = self.current()
+        chosen = list(self.choice.values()) or ([entry] if entry is not None else [])
+        if self.snapshot is None or not chosen:
+            self.say("Nothing is chosen: space marks files and folders.", "warn")
+            return
+        words = counted(chosen) if len(chosen) > 1 else path_words(chosen[0].path)
+        await restore(self, self.ref.backend, self.snapshot, [one.path for one in chosen], words)
+
+    def versions(self) -> None:
+        """The file under the cursor through the snapshots."""
+        from screens.versions import VersionsScreen
+
+        entry = self.current()
+        if entry is not None and entry.kind != "dir":
+            self.app.push_screen(VersionsScreen(self.ref.backend, entry.path))
+        else:
+            self.say("Versions are of a file: put the cursor on one.", "warn")
+
+    def preview(self) -> None:
+        """The beginning of the file under the cursor."""
+        from screens.preview import PreviewScreen
+
+        entry = self.current()
+        if entry is not None and entry.kind == "file":
+            self.app.push_screen(PreviewScreen(self.ref.backend, self.ref.id, entry.path))
+        else:
+            self.say("Only a file can be looked into.", "warn")
+
+    async def search(self) -> None:
+        """A name through the whole snapshot; esc goes back to the directory."""
+        typed = await self.bottom.ask("Look in the whole snapshot for (such as *.xlsx):", self.sought)
+        pattern = (typed or "").strip()
+        if not pattern:
+            return
+        opened = self.backend_for(None)  # type: ignore[arg-type]
+        self.say(f"Looking for {pattern} ...", "dim")
+        if not any(sign in pattern for sign in "*?["):
+            pattern = f"*{pattern}*"
+        found = await opened.backend.find(pattern, self.ref.id)
+        self._places[self.path] = 0 if self.sought else self.grid.cursor
+        self.entries = [replace(one.entry, name=path_words(one.entry.path)) for one in found]
+        self.sought, self._filter = pattern, ""
+        self.say("" if found else f"Nothing is named {pattern}.", "dim")
+        self._show()
+
+
+def counted(entries: list[Entry]) -> str:
+    """"3 files (1.2 MiB) and 2 folders"."""
+    folders = sum(entry.kind == "dir" for entry in entries)
+    files = len(entries) - folders
+    said = [f"{files} {'file' if files == 1 else 'files'} ({size(sum(entry.size for entry in entries if entry.kind != 'dir'))})"] if files else []
+    said += [f"{folders} {'folder' if folders == 1 else 'folders'} with all in them"] if folders else []
+    return " and ".join(said)

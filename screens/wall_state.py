@@ -13,6 +13,7 @@ from backends.contract import Page, now
 from backends.devices.contract import ListsDevices
 from backends.devices.model import DeviceCount, DeviceQuery, DeviceRow, State
 from backends.errors import BackendError
+from backends.restore.model import Drill
 from backends.tickets.contract import ListsTickets
 from backends.tickets.model import OPEN_PHASES, QueueCount, TicketQuery, TicketRow
 from console.ages import age, due
@@ -124,7 +125,27 @@ async def _backups(desk: Desk) -> tuple[Tile, Block]:
     total = sum(page.total if page.total is not None else len(page.items) for page in listed)
     tile = Tile("backups not OK", total if known else None, "bad" if total else "ok", silent)
     lines = tuple(_backup_line(row) for page in listed for row in page.items)
-    return tile, Block("Backups late or failed", lines, _none("all are in time", silent), silent)
+    return tile, Block("Backups late or failed, drills due", (*lines, *await _drills(desk)), _none("all are in time", silent), silent)
+
+
+async def _drills(desk: Desk) -> tuple[Line, ...]:
+    """Jobs whose restore is not proven, or not lately; only where files can be given out at all."""
+    from console.drills import Drills
+
+    able = {opened.name for opened in desk.backends("backups") if hasattr(opened.backend, "extract")}
+    if not able:
+        return ()
+    found = await _part(Drills(desk).overdue())
+    if isinstance(found, BackendError):
+        return (((f" drills not known: {found.title.lower()}", "warn"),),)
+    return tuple(_drill_line(drill) for drill in found if drill.backend in able)[:LISTED]
+
+
+def _drill_line(drill: Drill) -> Line:
+    word = "NOT PROVEN" if drill.at is None else "DRILL DUE"
+    return (
+        (" " + fit(word, 11), "warn"), (fit(age(drill.at) or "never", 6), "dim"), (fit(drill.job, 26) + " ", ""), (drill.text, "dim"),
+    )  # fmt: skip
 
 
 def _backup_line(row: BackupRow) -> Line:

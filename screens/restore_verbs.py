@@ -1,0 +1,79 @@
+"""What can be done with a restore that runs, is over or was cut off: stop, take back, go on, give up. By the one write path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from backends.contract import Change
+from console.perform import perform
+from console.restoring import Restores, Started
+from screens.confirming import confirm_on
+
+if TYPE_CHECKING:
+    from backends.restore.model import RunRow
+    from screens.base import ConsoleScreen, Handler
+
+
+class RestoreVerbs:
+    """Verbs on one restore: `row` gives the one in view, `begun` hears of a job that was started on it."""
+
+    def __init__(self, screen: ConsoleScreen, row: Callable[[], RunRow | None], begun: Callable[[str, str], None]) -> None:
+        self._screen, self._row, self._begun = screen, row, begun
+
+    def handlers(self) -> dict[str, Handler]:
+        """Action id -> handler."""
+        return {"restores.cancel": self.cancel, "restores.undo": self.undo, "restores.resume": self.resume, "restores.discard": self.discard, "list.undo": self.undo}
+
+    def _able(self, word: str, what: str) -> RunRow | None:
+        row = self._row()
+        if row is None:
+            self._screen.say("No restore is under the cursor.", "dim")
+        elif word not in row.can:
+            state = "cut off" if row.interrupted else "running" if row.alive else row.state
+            able = f"; it can be: {', '.join(row.can)}" if row.can else ""
+            self._screen.say(f"{what}: it is {state}{able}", "warn")
+        else:
+            return row
+        return None
+
+    async def cancel(self) -> None:
+        """Ask it to stop, and say what that leaves behind."""
+        row = self._able("cancel", "stop")
+        if row is not None:
+            self._screen.say((await Restores(self._screen.desk).cancel(row.run)).capitalize() + ".", "warn")
+
+    async def undo(self) -> None:
+        """Take it back; what was changed since stays, or is kept beside."""
+        row = self._able("undo", "take back")
+        if row is None:
+            return
+        items = [("u", "leave", "as it was before; files changed since the restore are left and named"), ("f", "force", "also those changed since; the changed files are kept beside")]
+        how = await self._screen.bottom.choose(f"Take restore {row.run} back:", items)
+        if how is not None:
+            await self._do(row, Restores(self._screen.desk).undo_change(row.run, how == "force"))
+
+    async def resume(self) -> None:
+        """Go on with one that was cut off: audited again, rolled forward where it was swapping."""
+        row = self._able("resume", "resume")
+        if row is not None:
+            await self._do(row, Restores(self._screen.desk).resume_change(row.run))
+
+    async def discard(self) -> None:
+        """Give it up before its swap."""
+        row = self._able("discard", "give up")
+        if row is not None:
+            await self._do(row, Restores(self._screen.desk).discard_change(row.run))
+
+    async def _do(self, row: RunRow, change: Change) -> None:
+        screen = self._screen
+        work = Restores(screen.desk)
+        work.ticket = row.ticket
+        done = await perform(screen.desk, change, confirm=confirm_on(screen), ticket=row.ticket or None, via=work)
+        if done.outcome is None:
+            screen.say("Nothing was done.", "dim")
+            return
+        tone = "ok" if done.outcome.word == "done" else "bad"
+        screen.say(f"{done.outcome.word.capitalize()}: {done.plan.summary}" + (f" - {done.note}" if done.note else ""), tone)
+        started = done.outcome.record
+        self._begun(row.run, started.job if isinstance(started, Started) else "")

@@ -1,0 +1,139 @@
+"""`RestoresScreen`: the restores of this site, the newest first - what runs, what ran, what was cut off and waits for somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+
+from backends.restore.model import RunRow
+from backends.text import clean
+from console.ages import stamp
+from console.restoring import Restores
+from screens.base import ConsoleScreen, Handler
+from screens.moves import move_handlers
+from screens.restore_lines import STATE_TONE
+from screens.restore_verbs import RestoreVerbs
+from screens.ticket_number import ticket_number
+from widgets.bars import Bar
+from widgets.columns import Column, Row
+from widgets.grid import Grid
+from widgets.window import CHUNK
+
+EVERY = 1.0
+COLUMNS = (
+    Column("at", "When", 16), Column("state", "State", 11), Column("where", "To", 20, flex=2), Column("who", "Who", 8, drop=3), Column("ticket", "Ticket", 8, drop=2),
+    Column("can", "Can", 15, drop=4), Column("text", "What", 14, flex=3, drop=1), Column("run", "Restore", 12, drop=5),
+)  # fmt: skip
+
+
+class RestoresScreen(ConsoleScreen):
+    """Enter opens the view of a restore; its verbs work here too."""
+
+    LEGEND: ClassVar[tuple[str, ...]] = ("list.open", "restores.undo", "restores.resume", "restores.discard", "restores.cancel", "global.back", "global.help")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grid = Grid(COLUMNS)
+        self.trail = Bar(tone="bar-dim")
+        self.found: Sequence[RunRow] = ()
+        self._reading = False
+        self._numbers: dict[str, str] = {}
+
+    def body(self) -> ComposeResult:
+        """The trail, then the list."""
+        yield self.trail
+        yield self.grid
+
+    def scopes(self) -> tuple[str, ...]:
+        """Verbs of restores, lists, everything."""
+        return ("restores", "list", "global")
+
+    def own_handlers(self) -> Mapping[str, Handler]:
+        """Open, and the verbs."""
+        verbs = RestoreVerbs(self, self.current, lambda run, job: self._open(run, job) if job else self.read_again())
+        return {
+            **self.console.global_handlers(self), **move_handlers(lambda: self.grid), **verbs.handlers(), "global.refresh": self.read_again,
+            "list.open": self.open_current, "list.copy": self._copy,
+        }  # fmt: skip
+
+    def on_mount(self) -> None:
+        """Read them; again each second while one runs."""
+        super().on_mount()
+        self.trail.show([(" Restores", "bar")])
+        self.restore_focus()
+        self.read_again()
+        self.set_interval(EVERY, lambda: self.read_again() if any(row.alive for row in self.found) else None)
+
+    def on_screen_resume(self) -> None:
+        """Back from one of them."""
+        super().on_screen_resume()
+        self.read_again()
+
+    def restore_focus(self) -> None:
+        """Keys go to the list."""
+        self.grid.focus()
+
+    def read_again(self) -> None:
+        """Off the key path."""
+        if not self._reading:
+            self._reading = True
+            self.flow(self._read())
+
+    async def _read(self) -> None:
+        try:
+            found, wrong = await Restores(self.desk).runs()
+        finally:
+            self._reading = False
+        for reference in {row.ticket for row in found if row.ticket} - set(self._numbers):
+            self._numbers[reference] = await ticket_number(self.desk, reference)
+        changed = len(found) != len(self.found)
+        self.found = found
+        if wrong:
+            self.say(f"{len(wrong)} can't be read: {wrong[0]}", "warn")
+        cut, alive = sum(row.interrupted for row in found), sum(row.alive for row in found)
+        self.trail.show([(f" Restores  {len(found)}", "bar"), (f"   {alive} running" if alive else "", "bar-dim"), (f"   {cut} cut off: resume, or take back" if cut else "", "bar-warn")])
+        self.grid.say_empty("No restores yet. Open a snapshot (3, enter, enter), mark files with space, r restores them.")
+        if changed or not found:
+            self.grid.window.total = len(found)
+            self.grid.restart(cursor=min(self.grid.cursor, max(0, len(found) - 1)))
+        else:
+            self.grid.recheck()
+
+    def on_grid_need(self, event: Grid.Need) -> None:
+        """Rows from what was read."""
+        event.stop()
+        part = self.found[event.number * CHUNK : (event.number + 1) * CHUNK]
+        self.grid.fill(event.number, [run_row(row, self._numbers.get(row.ticket, ""), self.desk.config.timezone) for row in part], len(self.found), event.generation)
+
+    def on_grid_opened(self, event: Grid.Opened) -> None:
+        """A double click opens."""
+        self._open(event.key)
+
+    def current(self) -> RunRow | None:
+        """The one under the cursor."""
+        return self.found[self.grid.cursor] if self.grid.cursor < len(self.found) else None
+
+    def open_current(self) -> None:
+        """Its view."""
+        row = self.current()
+        if row is not None:
+            self._open(row.run)
+
+    def _open(self, run: str, job: str = "") -> None:
+        from screens.restore_view import RestoreScreen
+
+        self.app.push_screen(RestoreScreen(run, job))
+
+    def _copy(self) -> None:
+        row = self.current()
+        if row is not None:
+            self.say(self.console.copy(row.run))
+
+
+def run_row(row: RunRow, ticket: str, timezone: str) -> Row:
+    """A restore's line."""
+    word = "INTERRUPTED" if row.interrupted else row.state
+    cells = (stamp(row.at, timezone), word, row.where, row.actor, ticket, ", ".join(row.can), clean(row.text), row.run)
+    return Row(row.run, cells, ("dim", STATE_TONE.get(word, ""), "", "dim", "accent", "dim", "dim", "dim"))
