@@ -79,12 +79,12 @@ class SnapshotSource(Source):
         Column("time", "Taken", 16),
         Column("age", "Age", 4, align="right"),
         Column("short", "Snapshot", 10),
-        Column("host", "Host", 10, flex=1, drop=3),
+        Column("host", "Host", 10, flex=1, drop=4),
         Column("paths", "Paths", 14, flex=3, drop=1),
-        Column("files", "Files", 9, align="right", drop=4),
-        Column("size", "Size", 9, align="right", drop=2),
-        Column("added", "Added", 9, align="right", drop=5),
-        Column("note", "Note", 10, drop=6),
+        Column("files", "Files", 9, align="right", drop=5),
+        Column("size", "Size", 9, align="right", drop=3),
+        Column("added", "Added", 9, align="right", drop=6),
+        Column("note", "Note", 10, flex=1, drop=2),
     )
 
     def __init__(self, desk: Desk, backend: str, job: str) -> None:

@@ -152,7 +152,8 @@ class BackupVerbs:
         jobs = self._screen.desk.jobs
         while (job := await in_thread(5.0, jobs.show, ident)).state in ("running", "starting"):
             await asyncio.sleep(LOOK)
-        self._screen.say(f"{job.state}: {clean(str(job.text))}", "ok" if job.state == "done" else "warn" if job.state == "cancelled" else "bad")
+        said = clean(str(job.text))
+        self._screen.say(said if said.casefold().startswith(job.state) else f"{job.state}: {said}", "ok" if job.state == "done" else "warn" if job.state == "cancelled" else "bad")
         self._after()
 
 
