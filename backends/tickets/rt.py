@@ -171,13 +171,14 @@ class RequestTracker:
         return replace(ticket, body=body, attachments=files, links=tuple(await tied(self._lists, self._site, ticket.links)))
 
     async def _text(self, attached: Sequence[Item]) -> str:
-        """What the ticket began with: it never changes, so it is read once."""
+        """What the ticket began with: it never changes, so it is read once. Where nothing was written, the first text is that of RT's own mail."""
         written = [rt_reading.number_of(item.get("TransactionId")) for item in attached if str(item.get("ContentType", "")).startswith("text/")]
         if not written:
             return ""
         first = str(min(written))
         if first not in self._texts:
-            found = await self.all_of(f"/transaction/{first}/attachments", fields=TEXTS)
+            begun = one((await self._http.get(f"/transaction/{first}")).body).get("Type") == "Create"
+            found = await self.all_of(f"/transaction/{first}/attachments", fields=TEXTS) if begun else []
             _kept(self._texts)[first] = next(iter(rt_reading.texts(found).values()), "")
         return self._texts[first]
 

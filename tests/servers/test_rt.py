@@ -197,6 +197,10 @@ class TestWrites:
         with pytest.raises(Invalid):
             await do(backend, "watch", ident, add=["10422"])
 
+    async def test_where_nothing_was_written_rts_own_mail_is_not_its_text(self, backend: Any) -> None:
+        made = await do(backend, "create", subject="bare", queue="General", requester={"email": "alice@lab.example.org"})
+        assert (await backend.ticket(made.target)).body == ""
+
     async def test_words_of_the_world(self, backend: Any) -> None:
         ident = await new(backend, "日本 Ärger 😀", body="Größe: 日本 😀\n\n  indented\ttab")
         ticket = await backend.ticket(ident)
