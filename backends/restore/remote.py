@@ -102,7 +102,8 @@ class Far:
             self._channel.settimeout(SILENT)
             self._channel.exec_command(f"exec python3 -I -c {_quoted(LOADER)}")
             code = package()
-            self._channel.sendall(struct.pack(">I", len(code)) + code)
+            with contextlib.suppress(OSError):  # a far end that has left already has said why
+                self._channel.sendall(struct.pack(">I", len(code)) + code)
             self.wire = Wire(_Channel(self._channel))
             self.hello = self._greeted(where)
         except BaseException as error:
