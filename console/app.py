@@ -248,12 +248,12 @@ class ConsoleApp(App[int], inherit_bindings=False):
                 screen.people_moved(set(numbers))
 
     def _show_bars(self) -> None:
-        screen = self.screen
+        screen = self.screen_stack[-1] if self.screen_stack else None  # none: the console is being left
         if isinstance(screen, ConsoleScreen):
             screen.show_bars()
 
     def _tell(self, text: str) -> None:
-        screen = self.screen
+        screen = self.screen_stack[-1] if self.screen_stack else None
         if isinstance(screen, ConsoleScreen):
             screen.say(text, "bad")
 
