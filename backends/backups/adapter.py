@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from backends.backups.configured import configured_jobs
-from backends.backups.extraction import ExtractCapabilities, Extraction, ToolEvent
+from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, ToolEvent
 from backends.backups.listing import page_of_jobs, page_of_snapshots
 from backends.backups.model import (
     BackupJob,
@@ -331,9 +331,11 @@ class ToolBackend(BackupPlans):
         """As the contract says."""
         return self.tool.content_hash(self._by_id(snapshot), path)
 
-    def content_hashes(self, snapshot: str, selection: Sequence[bytes], stop: threading.Event) -> Iterator[tuple[bytes, bytes]]:
+    def content_hashes(
+        self, snapshot: str, selection: Sequence[bytes], stop: threading.Event, heard: Heard | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
         """As the contract says."""
-        return self.tool.content_hashes(self._by_id(snapshot), selection, stop)
+        return self.tool.content_hashes(self._by_id(snapshot), selection, stop, heard)
 
     def extract_capabilities(self) -> ExtractCapabilities:
         """As the contract says."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from backends.backups.borg_program import complaint, log_line
 from backends.backups.borg_reads import READ, BorgReads, archive_word, pattern
-from backends.backups.extraction import ExtractCapabilities, Extraction, ToolError, ToolEvent
+from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, ToolError, ToolEvent
 from backends.backups.model import Snapshot
 from backends.backups.process import ERROR_LINES, Running
 from backends.backups.selecting import batches, checked_selection, empty_directory, is_there
@@ -74,8 +74,13 @@ class BorgExtract(BorgReads):
                     said.line(line)
             return running.code, tuple(running.complaints.lines), said.last
 
-    def content_hashes(self, snapshot: Snapshot, selection: Sequence[bytes], stop: threading.Event) -> Iterator[tuple[bytes, bytes]]:
-        """`export-tar` of the selection: one pass over the data. Links whose first name is not selected are read by themselves."""
+    def content_hashes(
+        self, snapshot: Snapshot, selection: Sequence[bytes], stop: threading.Event, heard: Heard | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """`export-tar` of the selection: one pass over the data. Links whose first name is not selected are read by themselves.
+
+        The stream has no extended attributes: `entries` tells them all.
+        """
         wanted = checked_selection(selection)
         linked = {entry.path for entry in self.entries(snapshot, wanted) if entry.kind == "file" and entry.inode}
         for group in batches(wanted):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from backends.backups.attributes import of_borg
 from backends.backups.model import Entry, EntryKind, Snapshot
 from backends.errors import Damaged
 from backends.text import clean, plain
@@ -164,7 +165,7 @@ def items(dumped: Iterable[Mapping[str, Any]]) -> Iterator[Item]:
         elif found.get("hardlink_master") and kind != stat.S_IFDIR:
             inode = path
             masters[path] = (size, content)
-        yield Item(_entry(found, path, mode, size, inode.decode("utf-8", "surrogateescape")), content)
+        yield Item(_entry(found, path, mode, size, inode.decode("utf-8", "surrogateescape"), told=True), content)
 
 
 def _chunk(ident: Any) -> bytes:
@@ -175,7 +176,7 @@ def _words(value: Any) -> str:
     return clean(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))
 
 
-def _entry(found: Mapping[str, Any], path: bytes, mode: int, size: int, inode: str) -> Entry:
+def _entry(found: Mapping[str, Any], path: bytes, mode: int, size: int, inode: str, told: bool = False) -> Entry:
     kind = stat.S_IFMT(mode)
     link = exact(found.get("source", "")) if kind == stat.S_IFLNK else None
     mtime = found.get("mtime") or 0
@@ -184,7 +185,7 @@ def _entry(found: Mapping[str, Any], path: bytes, mode: int, size: int, inode: s
         path, clean(path.rsplit(b"/", 1)[-1].decode("utf-8", "replace")), _KINDS.get(kind, "other"), size if kind == stat.S_IFREG else 0,
         stat.S_IMODE(mode), _words(found.get("user") or found.get("uid", "")), _words(found.get("group") or found.get("gid", "")),
         as_moment(mtime), clean((link or b"").decode("utf-8", "replace")), found.get("uid"), found.get("gid"), mtime, link,
-        _SPECIAL.get(kind, ""), inode,
+        _SPECIAL.get(kind, ""), inode, of_borg(found, exact) if told else None,
     )  # fmt: skip
 
 

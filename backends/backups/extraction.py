@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
-from backends.backups.model import Entry
+from backends.backups.model import Attributes, Entry
 
+Heard = Callable[[bytes, Attributes], None]
+"""Told the extended attributes of a path."""
 EventKind = Literal["progress", "item", "warning", "error"]
 
 
@@ -125,11 +127,25 @@ class ExtractsFiles(Protocol):
 class HashesFiles(Protocol):
     """Content of many files at once: one run of the tool, not one a file."""
 
-    def content_hashes(self, snapshot: str, selection: Sequence[bytes], stop: threading.Event) -> Iterator[tuple[bytes, bytes]]:
+    def content_hashes(
+        self, snapshot: str, selection: Sequence[bytes], stop: threading.Event, heard: Heard | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
         """(path, SHA-256) of every regular file of those subtrees, as the snapshot has it, in no promised order.
 
-        The data is read (and fetched). A file that can't be read is left out: who audits compares with `entries`. Blocks.
+        The data is read (and fetched). A file that can't be read is left out: who audits compares with `entries`. Where the stream
+        tells extended attributes too, `heard` is called for each entry it has. Blocks.
         """
+
+
+@runtime_checkable
+class TellsAttributes(Protocol):
+    """Extended attributes that `entries` does not have, a folder at a time: each costs a run of the tool."""
+
+    def can_tell_attributes(self) -> bool:
+        """Whether this version of the tool can do it in one run a folder."""
+
+    def attributes(self, snapshot: str, folders: Sequence[bytes]) -> Iterator[tuple[bytes, dict[bytes, Attributes]]]:
+        """(folder, {path: its attributes} of what lies in it), one after the other; who reads stops when it has cost enough. Blocks."""
 
 
 @runtime_checkable

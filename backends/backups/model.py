@@ -137,6 +137,10 @@ class Snapshot:
 EntryKind = Literal["dir", "file", "link", "other"]
 
 
+Attributes = tuple[tuple[bytes, bytes], ...]
+"""Extended attributes: (name, value), sorted by name. ACLs are `system.posix_acl_access` and `system.posix_acl_default`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A file in a snapshot. `path` is exact, in bytes; `name` is its cleaned last part for the screen.
@@ -164,6 +168,8 @@ class Entry:
     """What an "other" is."""
     inode: str = ""
     """Entries of one snapshot with the same value are hard links to one file; "" = alone, or not known."""
+    xattrs: Attributes | None = None
+    """Its extended attributes, ACLs among them, by name; None where this view of the tool does not tell them."""
 
 
 @dataclass(frozen=True, slots=True)

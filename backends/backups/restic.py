@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from backends.backups.adapter import ToolBackend
+from backends.backups.model import Attributes
 from backends.backups.restic_tool import ResticTool
 from backends.backups.site_files import tables_of
 from backends.contract import Site
@@ -58,3 +59,11 @@ class Restic(ToolBackend):
     def differing(self, snapshot: str, selection: Sequence[bytes], root: bytes, stop: threading.Event) -> Iterator[tuple[bytes, str]]:
         """As `ComparesFiles` says."""
         return self._restic.differing(self._by_id(snapshot), selection, root, stop)
+
+    def can_tell_attributes(self) -> bool:
+        """As `TellsAttributes` says."""
+        return self._restic.can_tell_attributes()
+
+    def attributes(self, snapshot: str, folders: Sequence[bytes]) -> Iterator[tuple[bytes, dict[bytes, Attributes]]]:
+        """As `TellsAttributes` says."""
+        return self._restic.attributes(self._by_id(snapshot), folders)

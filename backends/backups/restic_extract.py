@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from backends.backups.extraction import ExtractCapabilities, Extraction, ToolError, ToolEvent
-from backends.backups.model import Snapshot
+from backends.backups.attributes import of_restic
+from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, ToolError, ToolEvent
+from backends.backups.model import Attributes, Snapshot
 from backends.backups.process import ERROR_LINES, Running
 from backends.backups.restic_program import go_text, message, quoted
 from backends.backups.restic_reads import ResticReads
@@ -126,17 +127,29 @@ class ResticExtract(ResticReads):
             if digest != self._dumped(snapshot, path, stop):
                 yield path, "changed"
 
-    def content_hashes(self, snapshot: Snapshot, selection: Sequence[bytes], stop: threading.Event) -> Iterator[tuple[bytes, bytes]]:
+    def content_hashes(
+        self, snapshot: Snapshot, selection: Sequence[bytes], stop: threading.Event, heard: Heard | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
         """Each selected path as one tar stream; a file that tar can't name is dumped by itself."""
         for path in checked_selection(selection):
             if path == b"/" or self.entry(snapshot, path).kind == "dir":
-                yield from self._tar_hashes(snapshot, path, stop)
+                yield from self._tar_hashes(snapshot, path, stop, heard)
             elif self.entry(snapshot, path).kind == "file":
                 yield path, self._dumped(snapshot, path, stop)
 
-    def _tar_hashes(self, snapshot: Snapshot, path: bytes, stop: threading.Event) -> Iterator[tuple[bytes, bytes]]:
+    def can_tell_attributes(self) -> bool:
+        """From 0.17 on; before, the way down to a folder costs a run a level."""
+        return self.has("tree-path")
+
+    def attributes(self, snapshot: Snapshot, folders: Sequence[bytes]) -> Iterator[tuple[bytes, dict[bytes, Attributes]]]:
+        """From the trees themselves: `ls` and `find` leave them out."""
+        for folder in folders:
+            told = ((folder.rstrip(b"/") + b"/" + name, of_restic(node)) for name, node in self._nodes(snapshot, folder or b"/"))
+            yield folder, {path: found for path, found in told if found is not None}
+
+    def _tar_hashes(self, snapshot: Snapshot, path: bytes, stop: threading.Event, heard: Heard | None) -> Iterator[tuple[bytes, bytes]]:
         chunks = (part for _, part in self.lines("dump", "--no-lock", snapshot.id, path, separator=None, stop=stop, deadline=24 * 3600.0))
-        yield from tar_hashes(chunks)
+        yield from tar_hashes(chunks, heard)
 
     def extract_capabilities(self) -> ExtractCapabilities:
         """By version and user."""

@@ -7,6 +7,8 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any, cast
 
+from backends.backups.attributes import of_pax
+from backends.backups.extraction import Heard
 from backends.errors import Damaged
 
 
@@ -28,12 +30,17 @@ class Chunks:
         return taken
 
 
-def tar_hashes(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """(whole path, SHA-256) of each regular file; further names of a hard link have the hash of the first."""
+def tar_hashes(chunks: Iterator[bytes], heard: Heard | None = None) -> Iterator[tuple[bytes, bytes]]:
+    """(whole path, SHA-256) of each regular file; further names of a hard link have the hash of the first.
+
+    `heard` is told the extended attributes of every member, of folders and links too, where the stream carries them.
+    """
     known: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=cast(Any, Chunks(chunks)), mode="r|", encoding="utf-8", errors="surrogateescape") as archive:
             for member in archive:
+                if heard is not None and (attributes := of_pax(member.pax_headers)) is not None:
+                    heard(_path(member.name), attributes)
                 if member.islnk():
                     digest = known.get(member.linkname)
                     if digest is not None:

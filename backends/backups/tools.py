@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from backends.backups.extraction import ExtractCapabilities, Extraction, ToolEvent
+from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, ToolEvent
 from backends.backups.model import BackupJob, Content, Diff, Entry, ForgetGroup, Found, Lock, RunWord, Snapshot
 
 Tell = Callable[[ToolEvent], None]
@@ -136,7 +136,9 @@ class BackupTool(Protocol):
     def entries(self, snapshot: Snapshot, selection: Sequence[bytes]) -> Iterator[Entry]:
         """As `ExtractsFiles.entries`."""
 
-    def content_hashes(self, snapshot: Snapshot, selection: Sequence[bytes], stop: threading.Event) -> Iterator[tuple[bytes, bytes]]:
+    def content_hashes(
+        self, snapshot: Snapshot, selection: Sequence[bytes], stop: threading.Event, heard: Heard | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
         """As `HashesFiles.content_hashes`."""
 
     def content_hash(self, snapshot: Snapshot, path: bytes) -> bytes:

@@ -14,8 +14,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from backends.backups.extraction import ComparesFiles, ExtractCapabilities, ExtractsFiles, HashesFiles
+from backends.backups.extraction import ComparesFiles, ExtractCapabilities, ExtractsFiles, HashesFiles, Heard, TellsAttributes
+from backends.backups.model import Attributes
 from backends.errors import BackendError, Damaged, NotFound
+from backends.restore.attributes import AttributeAudit, place_of, set_right
 from backends.restore.folders import Blocked, Folders, above, last, remove_tree
 from backends.restore.kernel import blocks, inode
 from backends.restore.lines import Line
@@ -38,6 +40,8 @@ class Audit:
     bytes: int = 0
     complete: bool = False
     """Every content was compared: without it nothing is called done."""
+    attributes: tuple[int, int] = (0, 0)
+    """Folders whose extended attributes were compared, folders."""
 
 
 def file_hash(folder: int, name: bytes) -> bytes:
@@ -55,9 +59,10 @@ def file_hash(folder: int, name: bytes) -> bytes:
 class Auditing:
     """One part's staged tree. `lines` gives the spool anew each time it is called."""
 
-    def __init__(self, stage: Stage, lines: Callable[[], Iterator[Line]], capabilities: ExtractCapabilities, stop: threading.Event) -> None:
-        self._stage, self._lines, self._can, self._stop = stage, lines, capabilities, stop
+    def __init__(self, stage: Stage, lines: Callable[[], Iterator[Line]], capabilities: ExtractCapabilities, stop: threading.Event, fetched: float = 0.0) -> None:
+        self._stage, self._lines, self._can, self._stop, self._fetched = stage, lines, capabilities, stop, fetched
         self._tree = Folders(stage.new)
+        self._attributes = AttributeAudit(self._tree)
         self._names: dict[str, bytes] = {}
         self.found = Audit()
 
@@ -68,6 +73,8 @@ class Auditing:
             self._content(source, snapshot, progress)
             if not self._stop.is_set():
                 self._drop_bad()
+                if isinstance(source, TellsAttributes) and source.can_tell_attributes():
+                    self._attributes.read(source, snapshot, self._lines(), self._fetched)
                 for line in self._lines():
                     if line.kind != "dir":
                         self._metadata(line)
@@ -75,6 +82,7 @@ class Auditing:
                     if line.kind == "dir":
                         self._metadata(line)
                 self.found.complete = not self._stop.is_set()
+                self.found.attributes = self._attributes.compared()
             return self.found
         finally:
             self._tree.close()
@@ -90,6 +98,7 @@ class Auditing:
     def _shapes(self) -> None:
         """Type, size, target of a link."""
         for line in self._lines():
+            self._attributes.expect(line)
             folder, name, told = self._place(line)
             if told is None:
                 self._missing(line)
@@ -120,7 +129,7 @@ class Auditing:
             return
         wanted = {line.path for line in self._lines() if line.kind == "file" and line.path not in self.found.bad}
         whole = len(wanted)
-        for path, digest in _hashes(source, snapshot, selection, wanted, self._stop):
+        for path, digest in _hashes(source, snapshot, selection, wanted, self._stop, self._attributes.heard):
             if path in wanted:
                 wanted.discard(path)
                 self._same_hash(path, digest)
@@ -168,8 +177,21 @@ class Auditing:
             told = self._again(line, folder, name)
             if stat.S_IMODE(told.st_mode) != line.mode:
                 self.found.lost[line.path] = f"mode {line.mode:o} can't be set here, it has {stat.S_IMODE(told.st_mode):o}"
+        wanted = self._attributes.wanted(line)
+        if wanted is not None:
+            self._extended(line, folder, name, wanted)
         if line.mtime_ns is not None and not same_time(line.mtime_ns, told.st_mtime_ns):
             self._time(line, folder, name)
+
+    def _extended(self, line: Line, folder: int, name: bytes, wanted: Attributes) -> None:
+        """After owner and mode: setting the owner takes capabilities away, an ACL's mask is the mode's group."""
+        try:
+            mended, left = set_right(place_of(folder, name), wanted)
+        except OSError as error:
+            mended, left = False, f"its extended attributes can't be read back: {(error.strerror or '').lower()}"
+        self.found.mended += mended
+        if left:
+            self.found.lost[line.path] = "; ".join(text for text in (self.found.lost.get(line.path, ""), left) if text)
 
     def _again(self, line: Line, folder: int, name: bytes) -> os.stat_result:
         self.found.mended += 1
@@ -208,10 +230,10 @@ class Auditing:
 
 
 def _hashes(
-    source: ExtractsFiles, snapshot: str, selection: Sequence[bytes], wanted: set[bytes], stop: threading.Event
+    source: ExtractsFiles, snapshot: str, selection: Sequence[bytes], wanted: set[bytes], stop: threading.Event, heard: Heard | None = None
 ) -> Iterator[tuple[bytes, bytes]]:
     if isinstance(source, HashesFiles):
-        yield from _proven(source, snapshot, selection, wanted, stop)
+        yield from _proven(source, snapshot, selection, wanted, stop, heard)
         return
     for path in sorted(wanted):
         if stop.is_set():
@@ -227,11 +249,14 @@ def _hashes(
 
 
 def _proven(
-    source: HashesFiles, snapshot: str, paths: Sequence[bytes], wanted: set[bytes], stop: threading.Event
+    source: HashesFiles, snapshot: str, paths: Sequence[bytes], wanted: set[bytes], stop: threading.Event, heard: Heard | None = None
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Damage ends a tool's stream: then folder by folder, down to the one file that can't be read; all others are proven."""
+    """Damage ends a tool's stream: then folder by folder, down to the one file that can't be read; all others are proven.
+
+    What is read a second time is not heard again: it would be counted twice.
+    """
     try:
-        yield from source.content_hashes(snapshot, paths, stop)
+        yield from source.content_hashes(snapshot, paths, stop, heard)
     except Damaged:
         left = sorted(path for path in wanted if any(inside(path, chosen) for chosen in paths))
         parts = {_part_below(path, paths): None for path in left}

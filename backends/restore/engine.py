@@ -13,6 +13,7 @@ from itertools import chain
 
 from backends.backups.extraction import Extraction, ExtractsFiles
 from backends.errors import BackendError, Conflict, Damaged, NoSpace, Refused
+from backends.restore.attributes import sentence
 from backends.restore.auditing import Audit, Auditing
 from backends.restore.folders import shown
 from backends.restore.kernel import Moves, sync_filesystem
@@ -142,12 +143,12 @@ class Restoring:
         for stage in self._stages:
             sync_filesystem(stage.fd)
         self._run.note("swapping", audited=audit.complete, exchange=self._moves.exchange, noreplace=self._moves.noreplace, tool=self._tool,
-                       size=audit.bytes, files=audit.files, seconds=self._seconds, mended=audit.mended)  # fmt: skip
+                       size=audit.bytes, files=audit.files, seconds=self._seconds, mended=audit.mended, attributes=audit.attributes)  # fmt: skip
 
     def _audit(self) -> Audit:
         whole = Audit(complete=True)
         for stage in self._stages:
-            auditing = Auditing(stage, lambda stage=stage: self._lines_of(stage), self._source.extract_capabilities(), self._stop)  # type: ignore[misc]
+            auditing = Auditing(stage, lambda stage=stage: self._lines_of(stage), self._source.extract_capabilities(), self._stop, self._seconds)  # type: ignore[misc]
             found = auditing.whole(
                 self._source, self._plan.wanted.snapshot, lambda done, total: self._told.tell("progress", "auditing", files=done, files_total=total)
             )
@@ -155,6 +156,7 @@ class Restoring:
             whole.lost |= found.lost
             whole.files, whole.bytes, whole.mended = whole.files + found.files, whole.bytes + found.bytes, whole.mended + found.mended
             whole.complete = whole.complete and found.complete
+            whole.attributes = (whole.attributes[0] + found.attributes[0], whole.attributes[1] + found.attributes[1])
         for path, why in list(whole.bad.items())[:200]:
             self._told.tell("error", why, current=shown(path))
         self._run.note("audited", bad=len(whole.bad), lost=len(whole.lost))
@@ -232,7 +234,8 @@ class Restoring:
         warned = [f"{shown(step.path)} was written to while it was replaced: what was written last lies in the undo copy" for step in swapping.changed_while]
         for text in warned:
             self._told.tell("warning", text)
-        note = [self._moves.sentence(), *warned]
+        compared, folders = self._run.said("attributes") or (0, 0)
+        note = [sentence(compared, folders, str(self._run.said("tool") or "the tool")), self._moves.sentence(), *warned]
         outcomes = _where_moved(told, tops - {item.path for item in swapping.outcomes if item.word == "put"})
         report = finish(
             self._run, self._plan, "cancelled" if stopped else None, outcomes, audited=bool(self._run.said("audited")), phases=self._told.phases,

@@ -14,12 +14,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from backends.backups.extraction import ExtractCapabilities, Extraction, ToolError, ToolEvent
+from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, ToolError, ToolEvent
 from backends.backups.model import Entry
 from backends.errors import BackendError, NotFound, Unreachable
 from backends.restore.codec import dumps, loads, raw
 from backends.restore.engine import Restoring
-from backends.restore.lines import Line
+from backends.restore.lines import Line, unpacked_attributes
 from backends.restore.model import RestoreEvent
 from backends.restore.places import Guarded
 from backends.restore.planning import Point, Setting, prepare
@@ -57,7 +57,7 @@ class FarSource:
             for packed in found:
                 line = Line.unpacked(packed)
                 yield Entry(line.path, "", line.kind, line.size, line.mode, uid=line.uid, gid=line.gid, mtime_ns=line.mtime_ns, link=line.link,  # type: ignore[arg-type]
-                            special=line.special, inode=line.inode)  # type: ignore[arg-type]  # fmt: skip
+                            special=line.special, inode=line.inode, xattrs=line.xattrs)  # type: ignore[arg-type]  # fmt: skip
 
     def extract(
         self, snapshot: str, selection: Sequence[bytes], into: bytes, tell: Callable[[ToolEvent], None], stop: threading.Event
@@ -89,12 +89,17 @@ class FarSource:
         """One by one it is never asked."""
         raise NotFound("hashes come all at once")
 
-    def content_hashes(self, snapshot: str, selection: Sequence[bytes], stop: threading.Event) -> Iterator[tuple[bytes, bytes]]:
-        """From the console's own audited copy."""
+    def content_hashes(
+        self, snapshot: str, selection: Sequence[bytes], stop: threading.Event, heard: Heard | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """From the console's own audited copy, with the extended attributes that it has."""
         self._wire.send({"need": "hashes"})
         while (found := self._wire.receive()) != "end":
-            for path, digest in found:
-                yield raw(path), bytes.fromhex(digest)
+            for path, digest, attributes in found:
+                if heard is not None and attributes is not None:
+                    heard(raw(path), unpacked_attributes(attributes) or ())
+                if digest:
+                    yield raw(path), bytes.fromhex(digest)
 
     def extract_capabilities(self) -> ExtractCapabilities:
         """The tool's losses, and what this account can't."""

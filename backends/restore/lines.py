@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from backends.backups.model import Entry
+from backends.backups.model import Attributes, Entry
 from backends.restore.codec import raw, text
 from backends.restore.model import Action, Status
 from backends.restore.run_folder import Run
@@ -51,24 +51,36 @@ class Line:
     action: Action = "put"
     live: Print | None = None
     text: str = ""
+    xattrs: Attributes | None = None
 
     @classmethod
     def of(cls, entry: Entry) -> Line:
         """From the snapshot."""
-        return cls(entry.path, entry.kind, entry.special, entry.size, entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.link, entry.inode)
+        return cls(entry.path, entry.kind, entry.special, entry.size, entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.link, entry.inode, xattrs=entry.xattrs)
 
     def packed(self) -> list[Any]:
         """As JSON carries it."""
         link = None if self.link is None else text(self.link)
         return [text(self.path), self.kind, self.special, self.size, self.mode, self.uid, self.gid, self.mtime_ns, link, self.inode,
-                self.status, self.action, self.live, self.text]  # fmt: skip
+                self.status, self.action, self.live, self.text, packed_attributes(self.xattrs)]  # fmt: skip
 
     @classmethod
     def unpacked(cls, found: list[Any]) -> Line:
         """The inverse."""
         link = None if found[8] is None else raw(found[8])
         live = None if found[12] is None else tuple(found[12])
-        return cls(raw(found[0]), *found[1:8], link, *found[9:12], live, found[13])  # type: ignore[call-arg]
+        attributes = unpacked_attributes(found[14]) if len(found) > 14 else None
+        return cls(raw(found[0]), *found[1:8], link, *found[9:12], live, found[13], attributes)  # type: ignore[call-arg]
+
+
+def packed_attributes(found: Attributes | None) -> list[list[str]] | None:
+    """As JSON carries them."""
+    return None if found is None else [[text(name), value.hex()] for name, value in found]
+
+
+def unpacked_attributes(found: list[list[str]] | None) -> Attributes | None:
+    """The inverse."""
+    return None if found is None else tuple((raw(name), bytes.fromhex(value)) for name, value in found)
 
 
 def spooled(run: Run) -> Iterator[Line]:

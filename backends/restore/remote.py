@@ -22,11 +22,12 @@ import backends.errors as errors
 from backends.backups.extraction import ExtractsFiles
 from backends.contract import now
 from backends.errors import AuthFailed, BackendError, Damaged, Refused, Unreachable, Unsupported
+from backends.restore.attributes import found_at, place_of
 from backends.restore.auditing import file_hash
 from backends.restore.codec import dumps, loads, text
 from backends.restore.engine import Restoring
 from backends.restore.folders import Blocked, Folders, above, last
-from backends.restore.lines import Line, spooled
+from backends.restore.lines import Line, packed_attributes, spooled
 from backends.restore.model import Destination, RestoreEvent, RestorePlan, RestoreReport, Wanted
 from backends.restore.places import checked_selection
 from backends.restore.planning import Point, Setting, plan_hash
@@ -62,7 +63,7 @@ LOADER = (
     "finally:\n"
     " shutil.rmtree(t)\n"
 )
-PARTS = ("*.py", "backups/__init__.py", "backups/model.py", "backups/extraction.py", "restore/*.py")
+PARTS = ("*.py", "backups/__init__.py", "backups/model.py", "backups/extraction.py", "backups/attributes.py", "restore/*.py")
 
 
 def package() -> bytes:
@@ -299,12 +300,14 @@ class RemoteRestoring(Restoring):
     def _send_hashes(self, far: Far) -> None:
         for stage in self._stages:
             with Folders(stage.new) as tree:
-                for group in _groups(line for line in spooled(self._run) if line.kind == "file"):
-                    pairs = []
+                for group in _groups(spooled(self._run)):
+                    found = []
                     for line in group:
                         with contextlib.suppress(OSError, Blocked):
-                            pairs.append([text(line.path), file_hash(tree.fd(above(line.path)), last(line.path)).hex()])
-                    far.wire.send(pairs)
+                            folder, name = tree.fd(above(line.path)), last(line.path)
+                            attributes = None if line.xattrs is not None else packed_attributes(tuple(found_at(place_of(folder, name)).items()))
+                            found.append([text(line.path), file_hash(folder, name).hex() if line.kind == "file" else "", attributes])
+                    far.wire.send(found)
         far.wire.send("end")
 
     def _keep(self, found: RestoreReport) -> RestoreReport:

@@ -109,9 +109,9 @@ def private_text(plan: RestorePlan, report: RestoreReport, lost: Sequence[str] =
     """For colleagues: where, how many, what went wrong by name, until when it can be undone."""
     lines = [f"Restore {report.run}: {report.result}. Snapshot {plan.wanted.snapshot[:12]} of {plan.snapshot_host or '?'} to {plan.host}:{shown(plan.preview.root)}."]
     lines.append("; ".join(f"{count:,} {WORDS.get(word, word)}" for word, count in sorted(report.counts.items())) + ".")
+    lines.append("Audited against the snapshot." if report.audited else "NOT audited: nothing is proven.")
     if why:
         lines.append(why)
-    lines.append("Audited against the snapshot." if report.audited else "NOT audited: nothing is proven.")
     wrong = [item for item in report.named if item.word in ("failed", "conflict")]
     lines += [f"{item.word}: {shown(item.path)}: {item.text}" for item in wrong[:20]]
     if len(wrong) > 20:

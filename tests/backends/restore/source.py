@@ -14,6 +14,7 @@ from pathlib import Path
 from backends.backups.extraction import ExtractCapabilities, Extraction, ToolError, ToolEvent
 from backends.backups.model import Entry
 from backends.errors import NotFound
+from backends.restore.attributes import found_at
 
 KINDS = {stat.S_IFDIR: "dir", stat.S_IFREG: "file", stat.S_IFLNK: "link"}
 
@@ -26,6 +27,8 @@ class Trees:
         self.hashes: dict[tuple[str, bytes], bytes] = {}
         self.told: list[bytes] = []
         self.before_extract: Callable[[], None] = lambda: None
+        self.after_extract: Callable[[bytes], None] = lambda into: None
+        self.tells_attributes = False
 
     def backup(self, snapshot: str, *paths: Path) -> None:
         for path in paths:
@@ -60,6 +63,7 @@ class Trees:
             tell(ToolEvent("progress", files=1))
             if done.returncode:
                 errors.append(ToolError(path, done.stderr.strip()[-300:]))
+        self.after_extract(into)
         return Extraction(1 if errors else 0, 0, 0, time.monotonic() - started, tuple(errors), tuple(selection), len(errors), tool="trees 1")
 
     def entries(self, snapshot: str, selection: Sequence[bytes]) -> Iterator[Entry]:
@@ -82,6 +86,7 @@ class Trees:
             link=os.readlink(self._root(snapshot) + path) if kind == "link" else None,
             special="fifo" if stat.S_ISFIFO(told.st_mode) else "",
             inode=str(told.st_ino) if told.st_nlink > 1 and kind != "dir" else "",
+            xattrs=tuple(sorted(found_at(self._root(snapshot) + path).items())) if self.tells_attributes else None,
         )  # fmt: skip
 
     def content_hash(self, snapshot: str, path: bytes) -> bytes:
