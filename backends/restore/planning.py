@@ -13,9 +13,10 @@ from pathlib import Path
 from backends.backups.extraction import ExtractsFiles
 from backends.contract import now
 from backends.errors import Damaged, Invalid
+from backends.restore import holders
 from backends.restore.codec import dumps
 from backends.restore.folders import Blocked, Folders, above, shown
-from backends.restore.lines import SPOOL
+from backends.restore.lines import SPOOL, spooled
 from backends.restore.model import POLICIES, Preview, Refusal, RestorePlan, Wanted
 from backends.restore.places import Guarded, checked_selection, mount_id, nearest, real_parent, refusals, space, stage_parent
 from backends.restore.previewing import Tally, compare, summed
@@ -57,7 +58,7 @@ def prepare(setting: Setting, source: ExtractsFiles, wanted: Wanted, point: Poin
     tally = compare(source, wanted, point.id, run, stop)
     if wanted.destination.kind in ("mailbox", "postgres"):
         refused += _special_refusals(wanted, tally)
-    preview = _preview(setting, source, wanted, tally, parts, refused)
+    preview = _preview(setting, source, wanted, tally, parts, refused, _held_open(wanted, tally, run))
     plan = RestorePlan(run.ident, wanted, preview, "", point.time, point.host, setting.host or os.uname().nodename, now())
     plan = replace(plan, hash=plan_hash(plan, run))
     run.write("plan.json", plan)
@@ -158,13 +159,25 @@ def parts_of(wanted: Wanted, base: Path) -> list[Part]:
     return [Part(place, tuple(paths), safe) for (place, safe), paths in found.items()]
 
 
-def _preview(setting: Setting, source: ExtractsFiles, wanted: Wanted, tally: Tally, parts: list[Part], refused: list[Refusal]) -> Preview:
+def _held_open(wanted: Wanted, tally: Tally, run: Run) -> list[str]:
+    """Programs that have open what would be replaced, by name."""
+    if wanted.destination.kind == "mailbox":
+        return holders.of_mailbox(wanted.destination.root)
+    if not tally.deeds["replace"] and not tally.deeds["remove"]:
+        return []
+    return holders.of_replaced(spooled(run), live_targets(wanted))
+
+
+def _preview(
+    setting: Setting, source: ExtractsFiles, wanted: Wanted, tally: Tally, parts: list[Part], refused: list[Refusal], held: list[str]
+) -> Preview:
     can = source.extract_capabilities()
     aside = [item for item in refused if item.name and item.name in wanted.overrides]
     hazards = [f"set aside by an admin ({wanted.override_reason}): {item.text}" for item in aside]
     hazards += ["the staging folder lies where somebody else may move it" for part in parts if not part.safe][:1]
     if wanted.policy == "exact" and tally.deeds["remove"]:
         hazards.append(f"{tally.deeds['remove']:,} files and folders that came later are taken away")
+    hazards += held
     free, inodes_free = min((space(part.place) for part in parts), default=(0, None), key=lambda one: one[0])
     rates = Rates(setting.base)
     seconds = rates.estimate(wanted.backend, tally.files, tally.bytes)
