@@ -33,7 +33,7 @@ NAMED = 200
 class Destination:
     """Where to. `new`: a folder that is not there yet (`root`); `original`: where it was; `into`: a folder that is there.
 
-    `host`: a folder (`root`; "" = the original place) on another host by SSH. `mailbox`: a Maildir (`root`). `postgres`: a new
+    `host`: a folder (`root`; "" = the original place) on another host by SSH. `mailbox`: a Maildir or an mbox file (`root`). `postgres`: a new
     `database` on the server at `host` (a name or a socket folder).
     """
 

@@ -15,8 +15,9 @@ from backends.contract import now
 from backends.errors import Damaged, Invalid
 from backends.restore import holders
 from backends.restore.codec import dumps
-from backends.restore.folders import Blocked, Folders, above, shown
+from backends.restore.folders import Blocked, Folders, above, last, shown
 from backends.restore.lines import SPOOL, spooled
+from backends.restore.mbox import is_file, is_mbox
 from backends.restore.model import POLICIES, Preview, Refusal, RestorePlan, Wanted
 from backends.restore.places import Guarded, checked_selection, mount_id, nearest, real_parent, refusals, space, stage_parent
 from backends.restore.previewing import Tally, compare, summed
@@ -108,7 +109,7 @@ def place_refusals(wanted: Wanted, guarded: Guarded) -> list[Refusal]:
         elif kind == "new" and folder.strip(b"/") != above(target).strip(b"/"):
             found.append(Refusal("", f"{shown(above(target))} is not there: make it first"))
         elif kind != "original":
-            found += _root_there(target, kind == "new")
+            found += _root_there(target, kind == "new", kind == "mailbox")
     return list(dict.fromkeys(found))
 
 
@@ -116,23 +117,38 @@ def _special_refusals(wanted: Wanted, tally: Tally) -> list[Refusal]:
     """Of a mailbox and of a database."""
     where = wanted.destination
     if where.kind == "mailbox":
-        with Folders() as live:
-            told = live.stat(where.root + b"/cur")
-        if told is None:
-            return [Refusal("", f"{shown(where.root)} is no Maildir: it has no folder cur")]
-        return [] if tally.deeds["put"] else [Refusal("", "every message chosen is in the mailbox already")]
+        return _mailbox_refusals(where.root, tally)
     found = [] if tally.files == 1 else [Refusal("", f"choose the one file of the dump: {tally.files:,} files are chosen")]
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", where.database):
         found.append(Refusal("", "a database's name has small letters, digits and _, at most 63"))
     return found
 
 
-def _root_there(target: bytes, new: bool) -> list[Refusal]:
+def _there(live: Folders, path: bytes) -> bool:
+    try:
+        return live.stat(path) is not None
+    except Blocked:
+        return False
+
+
+def _mailbox_refusals(root: bytes, tally: Tally) -> list[Refusal]:
+    with Folders() as live:
+        if is_file(live, root):
+            with open(os.open(last(root), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=live.fd(above(root))), "rb") as file:
+                if not is_mbox(file.fileno()):
+                    return [Refusal("", f"{shown(root)} is no mbox file: its first line does not begin with From")]
+            return [] if tally.entries == tally.files else [Refusal("", "a folder does not go into an mbox file: choose mbox files")]
+        if not _there(live, root + b"/cur"):
+            return [Refusal("", f"{shown(root)} is no Maildir: it has no folder cur")]
+    return [] if tally.deeds["put"] else [Refusal("", "no message of it is missing in the mailbox; an mbox file goes into an mbox file only")]
+
+
+def _root_there(target: bytes, new: bool, file: bool = False) -> list[Refusal]:
     with Folders() as live:
         told = live.stat(target)
         if new and told is not None:
             return [Refusal("", f"{shown(target)} is there already: give a name that is free, or restore into it")]
-        if not new:
+        if not new and not (file and is_file(live, target)):
             try:
                 live.fd(target)
             except Blocked as blocked:
@@ -148,7 +164,8 @@ def parts_of(wanted: Wanted, base: Path) -> list[Part]:
         root = wanted.destination.root
         folder = above(root)
         with Folders() as live:
-            if wanted.destination.kind != "new" and mount_id(live.fd(root)) != mount_id(live.fd(folder)):
+            file = wanted.destination.kind == "mailbox" and is_file(live, root)
+            if wanted.destination.kind != "new" and not file and mount_id(live.fd(root)) != mount_id(live.fd(folder)):
                 folder = root
         place, safe = stage_parent(folder)
         return [Part(place, wanted.selection, safe)]

@@ -193,8 +193,11 @@ def compare(source: ExtractsFiles, wanted: Wanted, snapshot: str, run: Run, stop
         beside: Any = Comparing(live, targets, wanted.policy) if wanted.destination.kind in ("original", "into") else None
         if wanted.destination.kind == "mailbox":
             from backends.restore.mailbox import MailComparing
+            from backends.restore.mbox import is_file
+            from backends.restore.mbox_merge import MboxComparing
 
-            beside = MailComparing(live, wanted.destination.root)
+            root = wanted.destination.root
+            beside = MboxComparing() if is_file(live, root) else MailComparing(live, root)
 
         def lines() -> Iterator[Line]:
             for entry in source.entries(snapshot, wanted.selection):

@@ -175,7 +175,10 @@ def resume(
         return take_back(setting, run, False, listen)
     if kind == "mailbox":
         from backends.restore.mailbox import MailboxRestoring
+        from backends.restore.mbox_merge import MboxRestoring, applies
 
+        if applies(run):
+            return MboxRestoring(setting, run, source, stop, listen).work()
         return MailboxRestoring(setting, run, source, stop, listen).work()
     if kind == "postgres":
         from backends.restore.postgres import PostgresRestoring
@@ -197,6 +200,11 @@ def take_back(setting: Setting, run: Run, force: bool, listen: Callable[[Restore
         from backends.restore.remote import RemoteUndo
 
         return RemoteUndo(setting, run, force, listen).work()
+    if kind == "mailbox":
+        from backends.restore.mbox_merge import MboxUndo, applies
+
+        if applies(run):
+            return MboxUndo(setting, run, listen).work()
     if kind == "postgres":
         raise Refused("a new database is not taken back by itself", hint="Look whether somebody works in it, then drop it.")
     return UndoWork(setting, run, force, listen).work()
