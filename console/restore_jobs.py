@@ -98,8 +98,9 @@ async def undo_restore(desk: Desk, spec: Mapping[str, Any], progress: Any) -> di
     """Take a restore back."""
     restores = Restores(desk)
     run = restores.run(_ident(spec))
-    setting = restores.setting_of(run.plan().wanted.backend)
-    report, by = await followed(progress, lambda stop, listen: take_back(setting, run, bool(spec.get("force")), listen))
+    wanted = run.plan().wanted
+    setting, password = restores.setting_of(wanted.backend), secret_of(wanted.destination.password)
+    report, by = await followed(progress, lambda stop, listen: take_back(setting, run, bool(spec.get("force")), listen, password))
     return _ended(await record(desk, spec, report), report, by)
 
 

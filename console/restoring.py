@@ -178,7 +178,11 @@ class Restores:
         until = _undo_until(self.run(change.target))
         if "undo" not in line.can:
             raise Refused(f"restore {change.target} is {line.state}: there is nothing to take back")
-        force = bool(change.values.get("force"))
+        force, database = bool(change.values.get("force")), self.run(change.target).plan().wanted.destination.database
+        if database:
+            return Plan(change, f"Start taking back restore {change.target}: drop the database {database}", (Step(f"database {database}", "as restored", "gone"),),
+                        ("with all that is in it; not while somebody is connected" + (", also what was written in it since" if force else ""),), 2,
+                        expected={"job": "started"}, confirm_word=database)  # fmt: skip
         steps = [Step("restored files", "as restored", "as they were before it"), Step("kept until", "", f"{until:%Y-%m-%d}" if until else "the end of it")]
         effects = ["files changed since the restore are kept beside, hidden" if force else "files changed since the restore are left, by name"]
         return Plan(change, f"Start taking back restore {change.target} at {line.where}", tuple(steps), tuple(effects), 2 if force else 1,

@@ -1,6 +1,6 @@
 """A PostgreSQL dump into a new database: verified first, loaded in one transaction, its rows counted. Never into one that is there.
 
-The database is created by us with the run's mark as its comment; only one with that mark is ever dropped again (a load that failed).
+The database is created by us with the run's mark as its comment; only one with that mark is ever dropped again (a load that failed, an undo).
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 from backends.backups.extraction import ExtractsFiles
 from backends.errors import AuthFailed, BackendError, Conflict, MissingTool, Refused, Unreachable
@@ -21,7 +23,9 @@ from backends.restore.model import Destination, PathOutcome, RestoreEvent, Resto
 from backends.restore.planning import Setting
 from backends.restore.reporting import finish
 from backends.restore.run_folder import Run
+from backends.restore.runs import undo_until
 from backends.restore.staging import discard
+from backends.restore.telling import Teller
 from backends.secret import Secret
 from backends.text import clean
 
@@ -161,13 +165,13 @@ class PostgresRestoring(Restoring):
         self._stages = []
         discard(self._run, left.append)
         report = finish(self._run, self._plan, None, [PathOutcome(path, "put", said)], audited=True, phases=self._told.phases, tool=self._tool,
-                        undo_days=0, size=size, why=f"Loaded into the new database {self._name}: {said}.", left_behind=" ".join(left))  # fmt: skip
-        self._run.note(report.result, until=None)
+                        undo_days=self._setting.undo_days, size=size, why=f"Loaded into the new database {self._name}: {said}.", left_behind=" ".join(left))  # fmt: skip
+        self._run.note(report.result, until=report.undo_until.isoformat() if report.undo_until else None, written=written(self._server, self._name))
         self._told.tell("finished", report.private.split("\n")[0])
         return report
 
     def _mark_text(self) -> str:
-        return f"deskside restore {self._run.ident}"
+        return mark_text(self._run)
 
     def _load(self, dump: Dump, file: bytes) -> None:
         if dump.custom:
@@ -193,7 +197,85 @@ class PostgresRestoring(Restoring):
 
     def _drop_ours(self) -> None:
         """Only one with this run's mark, or one without any mark that this run was just making."""
-        told = self._server.ask("select coalesce(shobj_description(oid, 'pg_database'), '') || '.' from pg_database where datname = :'name'", name=self._name)
-        if told in (self._mark_text() + ".", "."):
+        if mark_of(self._server, self._name) in (self._mark_text(), ""):
             self._server.run("postgres", "-c", f'DROP DATABASE "{self._name}"')
 
+
+def mark_of(server: Server, name: str) -> str | None:
+    """The comment of a database; None where there is no such database."""
+    told = server.ask("select coalesce(shobj_description(oid, 'pg_database'), '') || '.' from pg_database where datname = :'name'", name=name)
+    return told.removesuffix(".") if told else None
+
+
+def written(server: Server, name: str) -> int:
+    """Rows that were ever written in its tables; 0 where the server counts them late (before 15). Waits until the count stands still."""
+    if int(server.ask("show server_version_num") or 0) < 150000:
+        return 0
+    count, before = 0, -1
+    for _ in range(20):
+        count = int(server.ask("select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) from pg_stat_user_tables", name) or 0)
+        if count == before:
+            break
+        before = count
+        time.sleep(0.05)
+    return count
+
+
+class PostgresUndo:
+    """Drops the new database of a restore again: only that one, only while nobody is connected, and none that was worked in unless forced."""
+
+    def __init__(
+        self, setting: Setting, run: Run, force: bool = False, listen: Callable[[RestoreEvent], None] | None = None, password: Secret | None = None
+    ) -> None:
+        self._setting, self._run, self._force, self._listen = setting, run, force, listen
+        self._name = run.plan().wanted.destination.database
+        self._server = Server(run.plan().wanted.destination, password)
+
+    def work(self) -> RestoreReport:
+        """Refused and Conflict say why it stays; then nothing was changed."""
+        run, plan = self._run, self._run.plan()
+        with run.lock():
+            state, until = run.state(), undo_until(run)
+            if state != "loading" and (state not in ("done", "partial") or until is None):
+                raise Refused(f"restore {run.ident} is {state}: there is nothing to take back")
+            if until is not None and until < datetime.now(UTC):
+                raise Refused(f"it could be undone until {until:%Y-%m-%d}", hint=f"Look whether somebody needs the database {self._name}, then drop it.")
+            self._look(state)
+            told = Teller(run, self._listen)
+            try:
+                told.begin("undo", f"dropping the database {self._name}")
+                try:
+                    self._server.run("postgres", "-c", f'DROP DATABASE IF EXISTS "{self._name}"')
+                except Refused as error:
+                    raise Conflict(f"the database {self._name} was not dropped: {error.text}", hint="It stays as it is.") from None
+                discard(run, lambda text: told.tell("warning", text))
+                outcomes = [PathOutcome(path, "undone") for path in plan.wanted.selection]
+                report = finish(run, plan, "undone", outcomes, audited=True, phases=told.phases, tool="", undo_days=0, why=f"The database {self._name} was dropped again.")
+                run.note("undone", until=None)
+                told.end("undone")
+                told.tell("finished", report.private.split("\n")[0])
+                return report
+            finally:
+                told.close()
+
+    def _look(self, state: str) -> None:
+        """Whether it is the one, whether somebody is in it, whether somebody was."""
+        mark = mark_of(self._server, self._name)
+        if mark is None and state != "loading":
+            raise Conflict(f"the database {self._name} is gone already", hint="There is nothing to take back.")
+        if mark not in (None, mark_text(self._run)) and not (mark == "" and state == "loading"):
+            raise Conflict(f"the database {self._name} is not the one this restore made: its comment says so", hint="It stays as it is.")
+        people = self._server.ask(
+            "select string_agg(distinct coalesce(usename, '?') || ' (' || coalesce(nullif(application_name, ''), 'no name') || ')', ', ')"
+            " from pg_stat_activity where datname = :'name'", name=self._name,
+        )  # fmt: skip
+        if people:
+            raise Conflict(f"somebody is connected to the database {self._name}: {clean(people)[:200]}", hint="It stays as it is. Ask them to leave, then take it back.")
+        before = self._run.said("written")
+        if mark and before and not self._force and written(self._server, self._name) > int(before):
+            raise Conflict(f"somebody has worked in the database {self._name} since it was restored", hint="It stays as it is. --force drops it with that work.")
+
+
+def mark_text(run: Run) -> str:
+    """The comment that says which restore made a database."""
+    return f"deskside restore {run.ident}"

@@ -41,7 +41,7 @@ def row(run: Run) -> RunRow:
     if alive:
         can.append("cancel")
     elif cut:
-        can += ["resume", "undo" if state in ("swapping", "swapped", "undoing") else "discard"]
+        can += ["resume", "undo" if state in ("swapping", "swapped", "undoing", "loading") else "discard"]
     elif state in ("done", "partial", "cancelled") and until is not None and until > datetime.now(UTC):
         can.append("undo")
     report = run.report()
@@ -193,7 +193,9 @@ def resume(
     return Restoring(setting, run, source, stop, listen).work()
 
 
-def take_back(setting: Setting, run: Run, force: bool, listen: Callable[[RestoreEvent], None] | None = None) -> RestoreReport:
+def take_back(
+    setting: Setting, run: Run, force: bool, listen: Callable[[RestoreEvent], None] | None = None, password: Secret | None = None
+) -> RestoreReport:
     """Undo, wherever it was. As `UndoWork.work`."""
     kind = run.plan().wanted.destination.kind
     if kind == "host":
@@ -206,5 +208,7 @@ def take_back(setting: Setting, run: Run, force: bool, listen: Callable[[Restore
         if applies(run):
             return MboxUndo(setting, run, listen).work()
     if kind == "postgres":
-        raise Refused("a new database is not taken back by itself", hint="Look whether somebody works in it, then drop it.")
+        from backends.restore.postgres import PostgresUndo
+
+        return PostgresUndo(setting, run, force, listen, password).work()
     return UndoWork(setting, run, force, listen).work()

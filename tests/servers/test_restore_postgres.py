@@ -19,7 +19,7 @@ from backends.restore.model import Destination, RestorePlan, RestoreReport, Want
 from backends.restore.places import Guarded
 from backends.restore.planning import Point, Setting, prepare
 from backends.restore.run_folder import Run
-from backends.restore.runs import resume
+from backends.restore.runs import resume, row, take_back
 from tests.backends.restore.source import Trees
 
 pytestmark = [pytest.mark.server]
@@ -151,3 +151,50 @@ def test_a_load_that_was_cut_off_is_dropped_and_done_again(bench: Bench, dump: P
     Run.of(bench.setting.base, other.run).note("loading", database="land_again")
     with pytest.raises(Conflict):
         bench.do(other)
+
+
+def test_undo_drops_the_database_only_while_it_is_the_one_and_nobody_is_in_it(bench: Bench, dump: Path, server: str) -> None:
+    """R25: not with somebody connected, not one that was worked in, not one of another mark, not one that is gone; then, once."""
+    plan = bench.plan(dump / "land.sql", "land_undo")
+    run = Run.of(bench.setting.base, plan.run)
+    report = bench.do(plan)
+    assert report.undo_until is not None and "undo" in row(run).can and sql(server, "select count(*) from parcel", "land_undo") == "500"
+
+    def refused(words: str, force: bool = False) -> None:
+        with pytest.raises(Conflict, match=words):
+            take_back(bench.setting, run, force)
+        assert run.state() == "done" and "undo" in row(run).can
+
+    there = subprocess.Popen(["psql", "-X", "-h", server, "-p", PORT, "-U", "admin", "-d", "land_undo"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert there.stdin is not None and there.stdout is not None
+    there.stdin.write(b"select 'here';\n")
+    there.stdin.flush()
+    while b"here" not in there.stdout.readline():
+        pass
+    refused("connected to the database land_undo: admin", force=True)
+    there.communicate(b"")
+    sql(server, f"comment on database land_undo is 'deskside restore {plan.run}x'")
+    refused("not the one this restore made", force=True)
+    sql(server, f"comment on database land_undo is 'deskside restore {plan.run}'")
+    if int(sql(server, "show server_version_num")) >= 150000:
+        sql(server, "update parcel set owner = 'new' where id = 7", "land_undo")
+        refused("somebody has worked in")
+    sql(server, "alter database land_undo rename to land_elsewhere")
+    refused("gone already")
+    sql(server, "alter database land_elsewhere rename to land_undo")
+    assert take_back(bench.setting, run, True).result == "undone"
+    assert sql(server, "select count(*) from pg_database where datname = 'land_undo'") == "0" and not list(bench.place.rglob(".deskside-restore-*"))
+    with pytest.raises(Refused, match="nothing to take back"):
+        take_back(bench.setting, run, True)
+
+
+def test_undo_of_a_load_that_was_cut_off(bench: Bench, dump: Path, server: str) -> None:
+    """R25: what it had made so far goes, or there is nothing."""
+    for make in (True, False):
+        plan = bench.plan(dump / "land.sql", "land_cut")
+        run = Run.of(bench.setting.base, plan.run)
+        run.note("loading", database="land_cut")
+        if make:
+            sql(server, "create database land_cut")
+        assert row(run).can == ("resume", "undo") and take_back(bench.setting, run, False).result == "undone"
+        assert sql(server, "select count(*) from pg_database where datname = 'land_cut'") == "0"
