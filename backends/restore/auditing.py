@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from backends.backups.extraction import ComparesFiles, ExtractCapabilities, ExtractsFiles, HashesFiles, Heard, TellsAttributes
@@ -27,6 +27,7 @@ from backends.restore.staging import Stage
 from backends.restore.targets import Targets
 
 YEAR_2038 = 2**31
+FOREIGN = "is not in the snapshot, the tool wrote it all the same: left out"
 
 
 @dataclass(slots=True)
@@ -35,6 +36,8 @@ class Audit:
 
     bad: dict[bytes, str] = field(default_factory=dict)
     lost: dict[bytes, str] = field(default_factory=dict)
+    foreign: list[bytes] = field(default_factory=list)
+    """What the tool wrote and the snapshot does not have: taken out of the staging."""
     mended: int = 0
     files: int = 0
     bytes: int = 0
@@ -64,12 +67,15 @@ class Auditing:
         self._tree = Folders(stage.new)
         self._attributes = AttributeAudit(self._tree)
         self._names: dict[str, bytes] = {}
+        self._there: dict[bytes, int] = {}
+        """Folder -> how many entries of the snapshot are there."""
         self.found = Audit()
 
     def whole(self, source: ExtractsFiles, snapshot: str, progress: Callable[[int, int], None]) -> Audit:
         """Content, then metadata: folders last, for what is mended in them changes their times."""
         try:
             self._shapes()
+            self._foreign()
             self._content(source, snapshot, progress)
             if not self._stop.is_set():
                 self._drop_bad()
@@ -111,6 +117,38 @@ class Auditing:
             elif line.kind == "file":
                 self.found.files += 1
                 self.found.bytes += line.size
+            self._count(line, told)
+
+    def _count(self, line: Line, told: os.stat_result | None) -> None:
+        if told is not None:
+            folder = above(line.path)
+            self._there[folder] = self._there.get(folder, 0) + 1
+            if stat.S_ISDIR(told.st_mode):
+                self._there.setdefault(line.path.rstrip(b"/"), 0)
+
+    def _foreign(self) -> None:
+        """A tool, or who crafted the backup, may write more than the snapshot tells: it would come along with its folder (R14)."""
+        ways: dict[bytes, set[bytes]] = {}
+        for chosen in self._stage.part.selection:
+            here = chosen.rstrip(b"/")
+            while here:
+                ways.setdefault(above(here), set()).add(last(here))
+                here = above(here)
+        wrong = {folder for folder, count in self._there.items() if folder not in ways and self._entries(folder) != count}
+        known: dict[bytes, set[bytes]] = {folder: set() for folder in wrong} | ways
+        for line in self._lines() if known else ():
+            if above(line.path) in known:
+                known[above(line.path)].add(last(line.path))
+        for folder, names in known.items():
+            with contextlib.suppress(Blocked, OSError):
+                self.found.foreign += [folder + b"/" + name for name in self._tree.names(folder) if name not in names]
+        self._remove(self.found.foreign)
+
+    def _entries(self, folder: bytes) -> int:
+        try:
+            return len(self._tree.names(folder))
+        except (Blocked, OSError):
+            return -1
 
     def _missing(self, line: Line) -> None:
         if line.kind == "other" and (line.special == "socket" or not self._can.special_files or not line.special):
@@ -149,7 +187,10 @@ class Auditing:
 
     def _drop_bad(self) -> None:
         """A file with full size and wrong content looks right: it must not stay in a tree that is moved as a whole."""
-        for path in self.found.bad:
+        self._remove(self.found.bad)
+
+    def _remove(self, paths: Iterable[bytes]) -> None:
+        for path in paths:
             with contextlib.suppress(OSError, Blocked):
                 folder = self._tree.fd(above(path))
                 told = inode(folder, last(path))

@@ -14,13 +14,13 @@ from itertools import chain
 from backends.backups.extraction import Extraction, ExtractsFiles
 from backends.errors import BackendError, Conflict, Damaged, NoSpace, Refused
 from backends.restore.attributes import sentence
-from backends.restore.auditing import Audit, Auditing
+from backends.restore.auditing import FOREIGN, Audit, Auditing
 from backends.restore.folders import shown
 from backends.restore.kernel import Moves, sync_filesystem
 from backends.restore.lines import Line, spooled
 from backends.restore.locks import exclusive
 from backends.restore.model import PathOutcome, RestoreEvent, RestorePlan, RestoreReport, Result
-from backends.restore.places import inside
+from backends.restore.places import inside, is_plain
 from backends.restore.planning import Setting, live_targets, parts_of, place_refusals, plan_hash
 from backends.restore.rates import Rates
 from backends.restore.reporting import finish, packed, unpacked
@@ -154,6 +154,7 @@ class Restoring:
             )
             whole.bad |= found.bad
             whole.lost |= found.lost
+            whole.foreign += found.foreign
             whole.files, whole.bytes, whole.mended = whole.files + found.files, whole.bytes + found.bytes, whole.mended + found.mended
             whole.complete = whole.complete and found.complete
             whole.attributes = (whole.attributes[0] + found.attributes[0], whole.attributes[1] + found.attributes[1])
@@ -164,7 +165,7 @@ class Restoring:
 
     def _lines_of(self, stage: Stage) -> Iterator[Line]:
         for line in spooled(self._run):
-            if line.status != "extra" and any(inside(line.path, chosen) for chosen in stage.part.selection):
+            if line.status != "extra" and is_plain(line.path) and any(inside(line.path, chosen) for chosen in stage.part.selection):
                 yield line
 
     def _planned(self, audit: Audit) -> list[Step]:
@@ -175,6 +176,8 @@ class Restoring:
 
         compare = self._plan.wanted.policy in ("differs", "exact") and not self._plan.wanted.thorough
         planning = Planning(self._stages, self._targets, audit, compare, say)
+        for path in audit.foreign:
+            say(PathOutcome(self._targets.live(path), "failed", FOREIGN))
         try:
             steps = list(planning.steps(spooled(self._run)))
         finally:

@@ -31,6 +31,39 @@ def checked_selection(selection: Sequence[bytes]) -> tuple[bytes, ...]:
     return tuple(found)
 
 
+def is_plain(path: bytes) -> bool:
+    """Whether a path that a tool told is a whole one, without "..", "." or NUL: anything else is never touched (R14)."""
+    if path[:1] == b"/" and b"/." not in path and b"//" not in path and b"\0" not in path and (path[-1:] != b"/" or path == b"/"):
+        return True
+    return path[:1] == b"/" and b"\0" not in path and not any(part in (b"", b".", b"..") for part in path[1:].split(b"/"))
+
+
+class Chosen:
+    """Whether paths lie in the selection; those of one folder come one after the other."""
+
+    def __init__(self, selection: Sequence[bytes]) -> None:
+        self._all = {path.rstrip(b"/") for path in selection}
+        self._good: bytes | None = None
+
+    def has(self, path: bytes) -> bool:
+        """Whether it, or a folder above it, was chosen."""
+        folder = here = above(path)
+        if folder == self._good or path.rstrip(b"/") in self._all:
+            return True
+        while here not in self._all:
+            if not here:
+                return False
+            here = above(here)
+        self._good = folder
+        return True
+
+
+def read_only(folder: bytes) -> bool:
+    """Whether a folder's filesystem is mounted read-only."""
+    with Folders() as live:
+        return bool(os.fstatvfs(live.fd(folder)).f_flag & os.ST_RDONLY)
+
+
 def inside(path: bytes, folder: bytes) -> bool:
     """Whether a path is a folder or lies in it."""
     folder = folder.rstrip(b"/")

@@ -19,7 +19,7 @@ from backends.restore.folders import Blocked, Folders, above, last, shown
 from backends.restore.lines import SPOOL, spooled
 from backends.restore.mbox import is_file, is_mbox
 from backends.restore.model import POLICIES, Preview, Refusal, RestorePlan, Wanted
-from backends.restore.places import Guarded, checked_selection, mount_id, nearest, real_parent, refusals, space, stage_parent
+from backends.restore.places import Guarded, checked_selection, mount_id, nearest, read_only, real_parent, refusals, space, stage_parent
 from backends.restore.previewing import Tally, compare, summed
 from backends.restore.rates import Rates
 from backends.restore.run_folder import Run
@@ -104,6 +104,8 @@ def place_refusals(wanted: Wanted, guarded: Guarded) -> list[Refusal]:
     for target in live_targets(wanted):
         found += refusals(target, guarded, whole=kind != "new")
         folder, blocked = nearest(target)
+        if blocked is None and read_only(folder):
+            found.append(Refusal("", f"{shown(folder or b'/')} lies on a filesystem that is mounted read-only"))
         if blocked is not None:
             found.append(blocked if kind != "original" else Refusal("", f"{blocked.text}; restore into the real folder instead"))
         elif kind == "new" and folder.strip(b"/") != above(target).strip(b"/"):

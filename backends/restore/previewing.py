@@ -21,7 +21,7 @@ from backends.errors import Refused
 from backends.restore.folders import Blocked, Folders, Missing, above, last
 from backends.restore.lines import SPOOL, Line, print_of
 from backends.restore.model import NAMED, STATUS_ORDER, Action, Policy, Preview, PreviewItem, Refusal, Status, Wanted
-from backends.restore.places import PREFIX
+from backends.restore.places import PREFIX, Chosen, is_plain
 from backends.restore.run_folder import Run
 from backends.restore.targets import Targets
 
@@ -200,10 +200,15 @@ def compare(source: ExtractsFiles, wanted: Wanted, snapshot: str, run: Run, stop
             beside = MboxComparing() if is_file(live, root) else MailComparing(live, root)
 
         def lines() -> Iterator[Line]:
+            chosen = Chosen(wanted.selection)
             for entry in source.entries(snapshot, wanted.selection):
                 if stop.is_set():
                     raise Refused("the preview was stopped; nothing was changed")
                 line = Line.of(entry)
+                if not is_plain(line.path) or not chosen.has(line.path):
+                    line.status, line.action, line.text = "blocked", "blocked", "is no plain path of what was chosen: left out"
+                    yield line
+                    continue
                 yield beside.judged(line) if beside is not None else line
             if beside is not None and wanted.policy == "exact":
                 yield from beside.extras()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,13 +55,23 @@ def describe(run: Run, parts: list[Part]) -> list[dict[str, Any]]:
     ]
 
 
+@contextlib.contextmanager
+def unnoticed(folder: int) -> Iterator[None]:
+    """Our own folder coming and going is no change of the folder it lies in: that keeps its time, where we may set it."""
+    before = os.fstat(folder)
+    yield
+    with contextlib.suppress(OSError):
+        os.utime(f"/proc/self/fd/{folder}", ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 def make(told: dict[str, Any]) -> Stage:
     """Make it. NoSpace, NotAllowed, Refused (a symbolic link on the way)."""
     part, name = Part(raw(told["place"]), tuple(raw(path) for path in told["selection"])), raw(told["name"])
     try:
         with Folders() as live:
             parent = live.fd(part.place)
-            os.mkdir(name, 0o700, dir_fd=parent)
+            with unnoticed(parent):
+                os.mkdir(name, 0o700, dir_fd=parent)
             here = os.open(name, LIST, dir_fd=parent)
             os.fchmod(here, 0o700)
             for child in (b"new", b"old"):
@@ -126,7 +136,8 @@ def discard(run: Run, tell: Callable[[str], None] | None = None) -> None:
         stage.close()
         try:
             with Folders() as live:
-                remove_tree(live.fd(stage.part.place), stage.name)
+                with unnoticed(live.fd(stage.part.place)):
+                    remove_tree(live.fd(stage.part.place), stage.name)
         except (OSError, Blocked) as error:
             if tell is not None:
                 tell(f"{shown(stage.path)} can't be removed: {getattr(error, 'strerror', error)}")

@@ -29,6 +29,10 @@ class Trees:
         self.before_extract: Callable[[], None] = lambda: None
         self.after_extract: Callable[[bytes], None] = lambda into: None
         self.tells_attributes = False
+        self.more: list[Entry] = []
+        """Entries that no tool should tell."""
+        self.around: tuple[str, ...] = ()
+        """What the tool is run under."""
 
     def backup(self, snapshot: str, *paths: Path) -> None:
         for path in paths:
@@ -59,7 +63,7 @@ class Trees:
                 raise NotFound(path.decode())
             folder = into + os.path.dirname(path)
             os.makedirs(folder, exist_ok=True)
-            done = subprocess.run([b"cp", b"-a", self._root(snapshot) + path, folder + b"/"], capture_output=True, text=True)
+            done = subprocess.run([*self.around, b"cp", b"-a", self._root(snapshot) + path, folder + b"/"], capture_output=True, text=True)
             tell(ToolEvent("progress", files=1))
             if done.returncode:
                 errors.append(ToolError(path, done.stderr.strip()[-300:]))
@@ -77,6 +81,7 @@ class Trees:
                 yield self._entry(snapshot, path, told)
                 if stat.S_ISDIR(told.st_mode):
                     waiting += [path + b"/" + name for name in sorted(os.listdir(self._root(snapshot) + path), reverse=True)]
+        yield from self.more
 
     def _entry(self, snapshot: str, path: bytes, told: os.stat_result) -> Entry:
         kind = KINDS.get(stat.S_IFMT(told.st_mode), "other")

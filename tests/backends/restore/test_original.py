@@ -28,6 +28,7 @@ def spoil(share: Path) -> None:
 
 
 def test_what_was_lost_comes_back_and_undo_takes_it_all_back(house: House) -> None:
+    """R25: after a whole restore the old tree is there again, to the nanosecond."""
     was = look(house.share)
     spoil(house.share)
     spoiled = look(house.share)
@@ -77,6 +78,7 @@ def test_policies(house: House, policy: str, puts: int, replaces: int) -> None:
 
 
 def test_a_file_changed_since_the_preview_is_left_by_name(house: House) -> None:
+    """R26: what was saved, and what was made, between preview and swap stays."""
     spoil(house.share)
     plan = house.plan()
     (house.share / "letter.txt").write_text("somebody went on working")
@@ -91,7 +93,7 @@ def test_a_file_changed_since_the_preview_is_left_by_name(house: House) -> None:
 
 
 def test_a_file_that_only_looks_the_same_is_found(house: House) -> None:
-    """Same size, same time, other bytes: left by name; replaced when the preview was thorough (R07)."""
+    """R07: same size, same time, other bytes: left by name; replaced when the preview was thorough."""
     told = (house.share / "letter.txt").stat()
     (house.share / "letter.txt").write_text("AS IT WAS")
     os.utime(house.share / "letter.txt", ns=(told.st_atime_ns, told.st_mtime_ns))
@@ -106,6 +108,7 @@ def test_a_file_that_only_looks_the_same_is_found(house: House) -> None:
 
 
 def test_a_linked_parent_stops_it(house: House, tmp_path: Path) -> None:
+    """R13: a symbolic link among the parents, there from the beginning."""
     elsewhere = tmp_path / "elsewhere"
     shutil.move(house.share / "sub", elsewhere)
     (house.share / "sub").symlink_to(elsewhere)
@@ -118,6 +121,7 @@ def test_a_linked_parent_stops_it(house: House, tmp_path: Path) -> None:
 
 
 def test_a_link_planted_between_preview_and_swap_stops_those_files(house: House, tmp_path: Path) -> None:
+    """R13: a symbolic link put in the place of a parent while the tool runs."""
     elsewhere = tmp_path / "elsewhere"
     (house.share / "letter.txt").unlink()
     (house.share / "sub" / "plan.ods").unlink()
@@ -135,7 +139,7 @@ def test_a_link_planted_between_preview_and_swap_stops_those_files(house: House,
 
 
 def test_a_damaged_file_never_reaches_the_live_tree(house: House) -> None:
-    """Full size, right time, wrong bytes: as a damaged pack or a stopped restore leaves it (R09)."""
+    """R09: full size, right time, wrong bytes: as a damaged pack or a stopped restore leaves it."""
     stored = house.source.base / "one" / str(house.share / "sub" / "plan.ods").lstrip("/")
     told = stored.stat()
     stored.write_bytes(os.urandom(3000))
@@ -153,6 +157,7 @@ def test_a_damaged_file_never_reaches_the_live_tree(house: House) -> None:
 
 
 def test_an_empty_choice_and_wrong_paths_are_refused_before_anything(house: House) -> None:
+    """R05, R06, R14: nothing, no plain paths, paths that are not there."""
     for wrong in ((), (b"relative",), (b"/a/../b",), (b"/a//b",), (b"/a\0b",), (b"/.",)):
         from backends.restore.places import checked_selection
 
@@ -164,6 +169,7 @@ def test_an_empty_choice_and_wrong_paths_are_refused_before_anything(house: Hous
 
 
 def test_undo_leaves_what_was_changed_since(house: House) -> None:
+    """R25: what people did after the restore stays, by name; forced, it is kept beside."""
     spoil(house.share)
     plan = house.plan()
     assert house.do(plan).result == "done"

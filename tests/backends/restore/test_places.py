@@ -71,6 +71,7 @@ def test_staging_never_lies_where_its_user_could_move_it(tmp_path: Path) -> None
 
 
 def test_two_restores_to_one_place_exclude_each_other(house: House, tmp_path: Path) -> None:
+    """R16: the same place, one above it, one in it; another host or place is free."""
     (house.share / "letter.txt").write_text("live")
     plan = house.plan()
     for other in (house.share, house.share.parent, house.share / "sub"):
@@ -82,7 +83,7 @@ def test_two_restores_to_one_place_exclude_each_other(house: House, tmp_path: Pa
 
 
 def test_changed_in_the_very_moment(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody saves between our look and the exchange: it goes back, and the new content is there."""
+    """R26: somebody saves between our look and the exchange: it goes back, and the new content is there."""
     (house.share / "letter.txt").write_text("live")
     plan, exchange = house.plan(), Moves.replace
 
