@@ -135,9 +135,8 @@ def discard(run: Run, tell: Callable[[str], None] | None = None) -> None:
             continue
         stage.close()
         try:
-            with Folders() as live:
-                with unnoticed(live.fd(stage.part.place)):
-                    remove_tree(live.fd(stage.part.place), stage.name)
+            with Folders() as live, unnoticed(live.fd(stage.part.place)):
+                remove_tree(live.fd(stage.part.place), stage.name)
         except (OSError, Blocked) as error:
             if tell is not None:
                 tell(f"{shown(stage.path)} can't be removed: {getattr(error, 'strerror', error)}")

@@ -31,8 +31,6 @@ class Trees:
         self.tells_attributes = False
         self.more: list[Entry] = []
         """Entries that no tool should tell."""
-        self.around: tuple[str, ...] = ()
-        """What the tool is run under."""
 
     def backup(self, snapshot: str, *paths: Path) -> None:
         for path in paths:
@@ -63,7 +61,7 @@ class Trees:
                 raise NotFound(path.decode())
             folder = into + os.path.dirname(path)
             os.makedirs(folder, exist_ok=True)
-            done = subprocess.run([*self.around, b"cp", b"-a", self._root(snapshot) + path, folder + b"/"], capture_output=True, text=True)
+            done = subprocess.run([b"cp", b"-a", self._root(snapshot) + path, folder + b"/"], capture_output=True, text=True)
             tell(ToolEvent("progress", files=1))
             if done.returncode:
                 errors.append(ToolError(path, done.stderr.strip()[-300:]))
