@@ -47,7 +47,7 @@ def row(run: Run) -> RunRow:
     report = run.report()
     told = run.said("who") or {}
     where = f"{plan.host}:{shown(plan.preview.root)}" if not plan.wanted.destination.database else f"{plan.host}: database {plan.wanted.destination.database}"
-    text = "cut off: its process ended" if cut else (report.private.split("\n")[1] if report is not None and "\n" in report.private else "")
+    text = f"cut off: {run.said('why') or 'its process ended'}" if cut else (report.private.split("\n")[1] if report is not None and "\n" in report.private else "")
     return RunRow(run.ident, state, alive, cut, plan.wanted.backend, plan.wanted.snapshot, where, str(told.get("actor", "")),
                   str(told.get("ticket") or ""), plan.at, text, until, tuple(can))  # fmt: skip
 
