@@ -15,6 +15,7 @@ from backends.contract import Change, Plan
 from backends.errors import BackendError, Invalid
 from backends.restore.model import RestoreEvent, RestoreReport
 from backends.restore.runs import resume, take_back
+from backends.restore.staging import sweep
 from backends.text import clean
 from backends.threads import in_thread
 from console.desk import Desk
@@ -99,7 +100,8 @@ async def undo_restore(desk: Desk, spec: Mapping[str, Any], progress: Any) -> di
     restores = Restores(desk)
     run = restores.run(_ident(spec))
     setting = restores.setting_of(run.plan().wanted.backend)
-    report, by = await followed(progress, lambda stop, listen: take_back(setting, run, bool(spec.get("force")), listen))
+    report, by = await followed(progress, lambda stop, listen: take_back(setting, run, bool(spec.get("force")), listen, later=True))
+    progress.after.append(lambda: sweep(run))
     return _ended(await record(desk, spec, report), report, by)
 
 

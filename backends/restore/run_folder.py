@@ -191,9 +191,9 @@ class Run:
     # -- lock -------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Held by who works on it; ends with the process, however it ends. Busy."""
-        descriptor = os.open(self.file("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    def lock(self, name: str = "lock") -> Iterator[None]:
+        """Held by who works on it ("sweep": by who takes its staging away); ends with the process, however it ends. Busy."""
+        descriptor = os.open(self.file(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
