@@ -7,6 +7,8 @@ journal; whoever resumes it starts another job on the same run.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -65,8 +67,23 @@ def _ident(spec: Mapping[str, Any]) -> str:
     return str(spec["run"])
 
 
+def stand_back(idle: bool = False) -> None:
+    """Let others go first: nice 10, and the last place for the disk - not the idle class, in which a restore on a busy server might never end.
+
+    `idle` is for what nobody waits for. The tool inherits both. Where the system does not allow it, all goes on as it is.
+    """
+    import psutil
+
+    with contextlib.suppress(OSError, psutil.Error):
+        os.nice(max(0, 10 - os.nice(0)))
+    with contextlib.suppress(OSError, psutil.Error, AttributeError):
+        own = psutil.Process()
+        own.ionice(psutil.IOPRIO_CLASS_IDLE) if idle else own.ionice(psutil.IOPRIO_CLASS_BE, 7)
+
+
 async def restore(desk: Desk, spec: Mapping[str, Any], progress: Any) -> dict[str, Any]:
     """Do a confirmed restore, or go on with one that was cut off."""
+    stand_back()
     restores = Restores(desk)
     run = restores.run(_ident(spec))
     plan = run.plan()
@@ -97,6 +114,7 @@ def secret_of(reference: str) -> Any:
 
 async def undo_restore(desk: Desk, spec: Mapping[str, Any], progress: Any) -> dict[str, Any]:
     """Take a restore back."""
+    stand_back()
     restores = Restores(desk)
     run = restores.run(_ident(spec))
     setting = restores.setting_of(run.plan().wanted.backend)
@@ -109,6 +127,7 @@ async def drill(desk: Desk, spec: Mapping[str, Any], progress: Any) -> dict[str,
     """Rehearse: restore a sample to scratch, audit it, keep the evidence."""
     from console.drills import run_drill
 
+    stand_back(idle=True)
     return await run_drill(desk, spec, progress)
 
 
