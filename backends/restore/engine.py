@@ -198,7 +198,7 @@ class Restoring:
             if line.status != "extra" and any(inside(line.path, chosen) for chosen in stage.part.selection):
                 yield line
 
-    def _planned(self, audit: Audit) -> list[Step]:
+    def _planned(self, audit: Audit) -> Sequence[Step]:
         found: list[list[str]] = []
 
         def say(outcome: PathOutcome) -> None:
@@ -207,12 +207,11 @@ class Restoring:
         compare = self._plan.wanted.policy in ("differs", "exact") and not self._plan.wanted.thorough
         planning = Planning(self._stages, self._targets, audit, compare, say)
         try:
-            steps = list(planning.steps(spooled(self._run)))
+            self._run.spool(STEPS, (step.packed() for step in planning.steps(spooled(self._run))))
         finally:
             planning.close()
         self._run.spool(PLANNED, found)
-        self._run.spool(STEPS, (step.packed() for step in steps))
-        return steps
+        return steps_of(self._run)
 
     def _leave_open(self, error: BackendError) -> None:
         """The tool was ended from outside: nothing is wrong with the backup, so the run can be gone on with."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import time
@@ -169,6 +170,11 @@ class Run:
             sync_folder(self.folder)
         except OSError as error:
             raise NoSpace(f"{path}: {error.strerror}") from None
+
+    def digest(self, name: str) -> str:
+        """SHA-256 of a file of the folder, in hex, in little memory. FileNotFoundError."""
+        with open(self.file(name), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def lines(self, name: str) -> Iterator[Any]:
         """The lines of such a file; none when it is not there."""

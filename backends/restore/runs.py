@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -175,7 +175,7 @@ class UndoWork:
             sweep(run)
         return report
 
-    def _begin(self, undoing: Undoing, steps: list[Step]) -> set[int]:
+    def _begin(self, undoing: Undoing, steps: Sequence[Step]) -> set[int]:
         """Which folders get their old time back: asked once, before the first step, for undoing itself changes them."""
         if self._run.state() != "undoing":
             self._run.spool(UNDO, [undoing.clean_folders(steps)])
