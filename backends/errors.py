@@ -149,6 +149,13 @@ class MissingTool(BackendError):
     exit_code = 1
 
 
+class ToolDied(BackendError):
+    """A program that worked for us was ended from outside, in the middle."""
+
+    title = "The program was ended"
+    hint = "Start it again; look at the locks if it says that it is locked."
+
+
 class Damaged(BackendError):
     """Stored data can't be read as what it should be."""
 

@@ -7,6 +7,8 @@ journal; whoever resumes it starts another job on the same run.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,6 +17,7 @@ from backends.contract import Change, Plan
 from backends.errors import BackendError, Invalid
 from backends.restore.model import RestoreEvent, RestoreReport
 from backends.restore.runs import resume, take_back
+from backends.restore.staging import sweep
 from backends.text import clean
 from backends.threads import in_thread
 from console.desk import Desk
@@ -64,8 +67,23 @@ def _ident(spec: Mapping[str, Any]) -> str:
     return str(spec["run"])
 
 
+def stand_back(idle: bool = False) -> None:
+    """Let others go first: nice 10, and the last place for the disk - not the idle class, in which a restore on a busy server might never end.
+
+    `idle` is for what nobody waits for. The tool inherits both. Where the system does not allow it, all goes on as it is.
+    """
+    import psutil
+
+    with contextlib.suppress(OSError, psutil.Error):
+        os.nice(max(0, 10 - os.nice(0)))
+    with contextlib.suppress(OSError, psutil.Error, AttributeError):
+        own = psutil.Process()
+        own.ionice(psutil.IOPRIO_CLASS_IDLE) if idle else own.ionice(psutil.IOPRIO_CLASS_BE, 7)
+
+
 async def restore(desk: Desk, spec: Mapping[str, Any], progress: Any) -> dict[str, Any]:
     """Do a confirmed restore, or go on with one that was cut off."""
+    stand_back()
     restores = Restores(desk)
     run = restores.run(_ident(spec))
     plan = run.plan()
@@ -96,11 +114,13 @@ def secret_of(reference: str) -> Any:
 
 async def undo_restore(desk: Desk, spec: Mapping[str, Any], progress: Any) -> dict[str, Any]:
     """Take a restore back."""
+    stand_back()
     restores = Restores(desk)
     run = restores.run(_ident(spec))
     wanted = run.plan().wanted
     setting, password = restores.setting_of(wanted.backend), secret_of(wanted.destination.password)
-    report, by = await followed(progress, lambda stop, listen: take_back(setting, run, bool(spec.get("force")), listen, password))
+    report, by = await followed(progress, lambda stop, listen: take_back(setting, run, bool(spec.get("force")), listen, password, later=True))
+    progress.after.append(lambda: sweep(run))
     return _ended(await record(desk, spec, report), report, by)
 
 
@@ -108,6 +128,7 @@ async def drill(desk: Desk, spec: Mapping[str, Any], progress: Any) -> dict[str,
     """Rehearse: restore a sample to scratch, audit it, keep the evidence."""
     from console.drills import run_drill
 
+    stand_back(idle=True)
     return await run_drill(desk, spec, progress)
 
 

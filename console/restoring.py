@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from backends.restore.planning import Point, Setting, plan_hash, prepare
 from backends.restore.run_folder import Run
 from backends.restore.runs import drop, interrupted, listed, purge, row
 from backends.restore.runs import undo_until as _undo_until
+from backends.restore.staging import sweep
 from backends.threads import in_thread
 from console.actions import ROLES
 from console.desk import Desk
@@ -49,6 +50,7 @@ class Restores:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._taking: asyncio.Future[Any] | None = None
         self.ticket = ""
         """Ref of the ticket the next `perform` belongs to: the job notes its report there."""
 
@@ -205,8 +207,9 @@ class Restores:
         change = plan.change
         ident = str(change.values.get("run") or change.target)
         if change.verb == "discard-restore":
-            report = await in_thread(600.0, drop, self.setting(), self.run(ident))
-            return Outcome("done", report.left_behind, ident)
+            report = await in_thread(LOOK, drop, self.setting(), self.run(ident), True)
+            swept = await self._beside(sweep, self.run(ident))
+            return Outcome("done", report.left_behind + ("" if swept else " Its staging is being taken away."), ident)
         run = self.run(ident)
         kind = "undo-restore" if change.verb == "undo-restore" else "restore"
         spec = {"run": ident, "op": op_id, "force": bool(change.values.get("force")), "tell_requester": bool(change.values.get("tell_requester")),
@@ -230,8 +233,16 @@ class Restores:
         """(restores, newest first; what could not be read). What is over its time for undo is taken away on the way."""
         setting = self.setting()
         if not self._desk.read_only:
-            await in_thread(600.0, purge, setting)
+            await self._beside(purge, setting)
         return await in_thread(LOOK, listed, setting)
+
+    async def _beside(self, work: Callable[..., Any], *given: Any) -> bool:
+        """Taking away may take minutes: it is waited for a moment, then goes on by itself; cut off, the next look goes on with it. True when done."""
+        if self._taking is None or self._taking.done():
+            self._taking = asyncio.ensure_future(in_thread(86400.0, work, *given))
+            self._taking.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.wait({self._taking}, timeout=1.0)
+        return self._taking.done()
 
     async def interrupted(self) -> list[RunRow]:
         """Those whose process died: for the first screen."""

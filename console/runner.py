@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ class Progress:
 
     def __init__(self, place: Path) -> None:
         self._place = place
+        self.after: list[Callable[[], None]] = []
+        """What is still done when the result is written: nobody waits for it."""
         self._seq = 0
         self._file = open(place / "out.jsonl", "ab", buffering=0)  # noqa: SIM115 - open as long as the job
         os.fchmod(self._file.fileno(), 0o660)
@@ -60,13 +64,16 @@ def main(folder: str) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: _write(place / "cancel.json", {"by": "SIGTERM"}))
     job = _read(place / "job.json")
-    result = asyncio.run(_run(place, job))
+    progress = Progress(place)
+    result = asyncio.run(_run(progress, job))
     _write(place / "result.json", result)
+    for work in progress.after:
+        with contextlib.suppress(BackendError, OSError):
+            work()
     return 0 if result["state"] == "done" else 1
 
 
-async def _run(place: Path, job: dict[str, Any]) -> dict[str, Any]:
-    progress = Progress(place)
+async def _run(progress: Progress, job: dict[str, Any]) -> dict[str, Any]:
     config = load_config(Path(job["config"]) if job.get("config") else None, Path(job["data"]))
     desk = Desk(config, Identity(Actor(job["actor"], "", job.get("role", "technician")), os.geteuid()))
     entry = {

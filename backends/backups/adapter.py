@@ -10,13 +10,15 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
+from backends.backups.archive_names import ArchiveNames
 from backends.backups.configured import configured_jobs
-from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, ToolEvent
+from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, Known, ToolEvent
 from backends.backups.listing import page_of_jobs, page_of_snapshots
 from backends.backups.model import (
     BackupJob,
@@ -72,6 +74,9 @@ class ToolBackend(BackupPlans):
         self._live: LiveReader | None = None
         self._known: tuple[float, list[Snapshot]] | None = None
         self._directories: OrderedDict[tuple[str, bytes], Sequence[Entry]] = OrderedDict()
+        self._by_full_id: dict[str, Snapshot] = {}
+        """What was asked for in this process: a snapshot of one id never changes."""
+        self._names = ArchiveNames(Path(site.data) / "backups" / name / "archives.json" if site.data else None)
         self._tell: Callable[[ToolEvent], None] | None = None
         self._stop: threading.Event | None = None
 
@@ -126,7 +131,12 @@ class ToolBackend(BackupPlans):
         return alarm, size
 
     def _listed(self) -> list[Snapshot]:
-        return self._with_holds([replace(one, backend=self.name) for one in self.tool.snapshots()])
+        return self._with_holds([replace(one, backend=self.name) for one in self._asked()])
+
+    def _asked(self) -> list[Snapshot]:
+        found = self.tool.snapshots()
+        self._names.keep({one.id: one.name for one in found if one.name})
+        return found
 
     def _with_holds(self, listed: Sequence[Snapshot]) -> list[Snapshot]:
         holds = self.records.holds()
@@ -312,16 +322,30 @@ class ToolBackend(BackupPlans):
     # -- extraction: blocking, see `extraction` ---------------------------------------------------------
 
     def _by_id(self, id: str) -> Snapshot:
-        found = [one for one in self.tool.snapshots() if id and one.id == id]
-        if not found:
+        """By its full id, without a call of the tool where that is enough for it. NotFound at the latest from the tool itself."""
+        found = self._by_full_id.get(id) or self.tool.by_id(id, self._names.get(id))
+        if found is None:
+            found = next((one for one in self._asked() if id and one.id == id), None)
+        if found is None:
             raise NotFound(f"snapshot {clean(id)}", hint="Give its full id.")
-        return found[0]
+        self._by_full_id[id] = found
+        return found
 
     def extract(
         self, snapshot: str, selection: Sequence[bytes], into: bytes, tell: Callable[[ToolEvent], None], stop: threading.Event
     ) -> Extraction:
         """As the contract says."""
         return self.tool.extract(self._by_id(snapshot), selection, into, tell, stop)
+
+    def can_go_on(self) -> bool:
+        """As `GoesOn` says."""
+        return self.tool.can_go_on()
+
+    def go_on(
+        self, snapshot: str, selection: Sequence[bytes], into: bytes, tell: Callable[[ToolEvent], None], stop: threading.Event
+    ) -> Extraction:
+        """As `GoesOn` says."""
+        return self.tool.extract(self._by_id(snapshot), selection, into, tell, stop, again=True)
 
     def entries(self, snapshot: str, selection: Sequence[bytes]) -> Iterator[Entry]:
         """As the contract says."""
@@ -332,10 +356,11 @@ class ToolBackend(BackupPlans):
         return self.tool.content_hash(self._by_id(snapshot), path)
 
     def content_hashes(
-        self, snapshot: str, selection: Sequence[bytes], stop: threading.Event, heard: Heard | None = None
-    ) -> Iterator[tuple[bytes, bytes]]:
+        self, snapshot: str, selection: Sequence[bytes], stop: threading.Event, known: Iterable[Known] | None = None,
+        heard: Heard | None = None,
+    ) -> Iterator[tuple[bytes, bytes]]:  # fmt: skip
         """As the contract says."""
-        return self.tool.content_hashes(self._by_id(snapshot), selection, stop, heard)
+        return self.tool.content_hashes(self._by_id(snapshot), selection, stop, known, heard)
 
     def extract_capabilities(self) -> ExtractCapabilities:
         """As the contract says."""

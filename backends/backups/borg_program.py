@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from backends.backups.process import Command, Ran, Running, Stream, find_program, run_program
 from backends.backups.tools import Capabilities
-from backends.errors import AuthFailed, BackendError, Busy, Damaged, NoSpace, NotFound, Refused, Unreachable, Unsupported
+from backends.errors import AuthFailed, BackendError, Busy, Damaged, NoSpace, NotFound, Refused, ToolDied, Unreachable, Unsupported
 from backends.secret import Secret
 from backends.text import clean
 
@@ -157,7 +157,7 @@ class BorgProgram:
                 made: BackendError = make(self.location(), last)
                 return made
         if code < 0 or code > 128:
-            return BackendError(f"borg was ended by signal {-code if code < 0 else code - 128}", title="borg died", hint="Look at the locks, then try again.")
+            return ToolDied(f"borg was ended by signal {-code if code < 0 else code - 128}", title="borg died", hint="Look at the locks, then try again.")
         return BackendError(f"{self.location()}: {last}", title="borg failed", hint="Run the same by hand to see more.")
 
 

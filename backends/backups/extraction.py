@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
@@ -94,6 +94,22 @@ class ExtractCapabilities:
     """What is good to know and is no loss ("holes are found again, in whole blocks only")."""
 
 
+class Known(Protocol):
+    """What is needed of an entry to compare it: an `Entry`, or whatever the caller keeps of one."""
+
+    @property
+    def path(self) -> builtins.bytes:
+        """Whole, exact."""
+
+    @property
+    def kind(self) -> str:
+        """As in `Entry`."""
+
+    @property
+    def inode(self) -> str:
+        """The same for all names of one file; "" where it has only one, or nobody knows."""
+
+
 @runtime_checkable
 class ExtractsFiles(Protocol):
     """Files out of a snapshot, exact in bytes. All four block; snapshots are given by their full id."""
@@ -104,10 +120,12 @@ class ExtractsFiles(Protocol):
         """Write the selected paths, whole subtrees, to `into` + path (the full path below `into`).
 
         `into` is an empty directory made by the caller; nothing else is ever touched. `tell` is called in this thread. Set
-        `stop` to cancel: the tool is asked, then ended, within 10 s. A path of the selection that is not in the snapshot is
-        NotFound before anything is written. Parents of selected paths are made with no metadata promised. Single entries
-        that fail are in `Extraction.errors`; what stops the whole is raised: Invalid (an empty selection, a `into` that is
-        not empty), NotFound, Unreachable, AuthFailed, Busy, Damaged, NoSpace, MissingTool, Unsupported.
+        `stop` to cancel: the tool is asked, then ended, within 10 s. What is Invalid (an empty selection, "..", an `into` that is
+        not empty) is refused before a process starts. A path of the selection that is not in the snapshot is NotFound when the
+        tool has ended: it is not asked before, for that costs as much as a small restore; what then lies in `into` is to be
+        thrown away. Parents of selected paths are made with no metadata promised. Single entries that fail are in
+        `Extraction.errors`; what stops the whole is raised: Invalid, NotFound, Unreachable, AuthFailed, Busy, Damaged, NoSpace,
+        MissingTool, Unsupported.
         """
 
     def entries(self, snapshot: str, selection: Sequence[bytes]) -> Iterator[Entry]:
@@ -128,12 +146,15 @@ class HashesFiles(Protocol):
     """Content of many files at once: one run of the tool, not one a file."""
 
     def content_hashes(
-        self, snapshot: str, selection: Sequence[bytes], stop: threading.Event, heard: Heard | None = None
-    ) -> Iterator[tuple[bytes, bytes]]:
+        self, snapshot: str, selection: Sequence[bytes], stop: threading.Event, known: Iterable[Known] | None = None,
+        heard: Heard | None = None,
+    ) -> Iterator[tuple[bytes, bytes]]:  # fmt: skip
         """(path, SHA-256) of every regular file of those subtrees, as the snapshot has it, in no promised order.
 
-        The data is read (and fetched). A file that can't be read is left out: who audits compares with `entries`. Where the stream
-        tells extended attributes too, `heard` is called for each entry it has. Blocks.
+        `known`: every entry of those subtrees, where the caller has them already; it saves a call of the tool. Where the stream
+        tells extended attributes too, `heard` is called for each entry it has.
+
+        The data is read (and fetched). A file that can't be read is left out: who audits compares with `entries`. Blocks.
         """
 
 
@@ -155,8 +176,23 @@ class ComparesFiles(Protocol):
     def can_compare(self) -> bool:
         """Whether this version of the tool can do it."""
 
-    def differing(self, snapshot: str, selection: Sequence[bytes], root: bytes, stop: threading.Event) -> Iterator[tuple[bytes, str]]:
+    def differing(
+        self, snapshot: str, selection: Sequence[bytes], root: bytes, stop: threading.Event, known: Iterable[Known] | None = None
+    ) -> Iterator[tuple[bytes, str]]:
         """(path, "changed" | "missing") of each regular file of those subtrees whose content at `root` + path is not the snapshot's.
 
-        Nothing yielded = all content is equal; owner, mode, time are not looked at. Nothing is written. Blocks.
+        `known`: every entry of those subtrees, where the caller has them already; it saves a call of the tool. Nothing yielded = all content is equal; owner, mode, time are not looked at. Nothing is written. Blocks.
         """
+
+
+@runtime_checkable
+class GoesOn(Protocol):
+    """Go on with an extraction that was cut off, in the directory it left."""
+
+    def can_go_on(self) -> bool:
+        """Whether this version of the tool repairs whatever lies there: whole, half-written, or of full size with wrong content."""
+
+    def go_on(
+        self, snapshot: str, selection: Sequence[bytes], into: bytes, tell: Callable[[ToolEvent], None], stop: threading.Event
+    ) -> Extraction:
+        """As `ExtractsFiles.extract` of the same selection, but `into` has what the first one left; only what differs is fetched."""

@@ -16,7 +16,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -188,11 +188,11 @@ class Running:
     # -- reading ----------------------------------------------------------------------------------------
 
     def parts(
-        self, deadline: float | None, stop: threading.Event | None = None, separator: bytes | None = b"\n"
+        self, deadline: float | None, stop: threading.Event | None = None, separator: bytes | None = b"\n", beat: Callable[[], None] | None = None
     ) -> Iterator[tuple[Stream, bytes]]:
         """("out" or "err", line without its end) as they come; raw chunks of "out" when `separator` is None.
 
-        Ends when the program has ended. `stop` walks the ladder and ends the stream, `cancelled` is then True. Unreachable
+        Ends when the program has ended. `beat` is called while nothing comes, ten times a second. `stop` walks the ladder and ends the stream, `cancelled` is then True. Unreachable
         when the deadline (seconds; None = no limit) passed or the tool only tries again and again.
         """
         pipes: tuple[tuple[Stream, bytes | None], ...] = (("out", separator), ("err", b"\n"))
@@ -206,6 +206,8 @@ class Running:
                 stream, lines = self._queue.get(timeout=0.1)
             except queue.Empty:
                 quiet += 0.1
+                if beat is not None:
+                    beat()
                 if self._process.poll() is not None and quiet > 2.0:  # a grandchild holds the pipe: nobody writes any more
                     break
                 continue

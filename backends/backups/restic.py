@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from backends.backups.adapter import ToolBackend
+from backends.backups.extraction import Known
 from backends.backups.model import Attributes
 from backends.backups.restic_tool import ResticTool
 from backends.backups.site_files import tables_of
@@ -56,9 +57,12 @@ class Restic(ToolBackend):
         """As `ComparesFiles` says."""
         return self._restic.can_compare()
 
-    def differing(self, snapshot: str, selection: Sequence[bytes], root: bytes, stop: threading.Event) -> Iterator[tuple[bytes, str]]:
+    def differing(
+        self, snapshot: str, selection: Sequence[bytes], root: bytes, stop: threading.Event, known: Iterable[Known] | None = None
+    ) -> Iterator[tuple[bytes, str]]:
         """As `ComparesFiles` says."""
-        return self._restic.differing(self._by_id(snapshot), selection, root, stop)
+        return self._restic.differing(self._by_id(snapshot), selection, root, stop, known)
+
 
     def can_tell_attributes(self) -> bool:
         """As `TellsAttributes` says."""

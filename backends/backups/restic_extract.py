@@ -7,21 +7,24 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from backends.backups.attributes import of_restic
-from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, ToolError, ToolEvent
+from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, Known, ToolError, ToolEvent
 from backends.backups.model import Attributes, Snapshot
 from backends.backups.process import ERROR_LINES, Running
 from backends.backups.restic_program import go_text, message, quoted
 from backends.backups.restic_reads import ResticReads
-from backends.backups.selecting import batches, checked_selection, empty_directory, is_there
+from backends.backups.selecting import batches, checked_selection, empty_directory, enterable, is_there, kinds_of
 from backends.backups.tar_hashes import tar_hashes
 from backends.backups.tools import Tell
-from backends.errors import NotFound
+from backends.backups.written import Written
+from backends.errors import AuthFailed, BackendError, Busy, NotFound, Unreachable
 from backends.text import clean
 
 FRAMES = 10
@@ -30,44 +33,59 @@ FRAMES = 10
 class ResticExtract(ResticReads):
     """What a restore uses."""
 
-    def extract(self, snapshot: Snapshot, selection: Sequence[bytes], into: bytes, tell: Tell, stop: threading.Event) -> Extraction:
+    def by_id(self, id: str, name: str) -> Snapshot | None:
+        """A full id is all that restic needs: it is the hash of the snapshot's own record."""
+        return Snapshot("", id, id[:8], datetime.fromtimestamp(0, UTC), "") if re.fullmatch(r"[0-9a-f]{64}", id) else None
+
+    def can_go_on(self) -> bool:
+        """From 0.17 on: `--overwrite always` reads what is there against the snapshot's hashes. No other policy repairs."""
+        return self.has("restore-dry")
+
+    def extract(
+        self, snapshot: Snapshot, selection: Sequence[bytes], into: bytes, tell: Tell, stop: threading.Event, again: bool = False
+    ) -> Extraction:
         """`restore` with escaped patterns; the subfolder form where one folder holds the whole selection."""
         wanted = checked_selection(selection)
-        empty_directory(into)
-        self._all_there(snapshot, wanted)
+        if again:
+            enterable(into)
+        else:
+            empty_directory(into)
         began, worst, said = time.monotonic(), 0, _Said(tell)
-        for base, words in self._calls(snapshot, wanted, into):
+        for base, words in self._calls(snapshot, wanted, into, again):
             if stop.is_set():
                 break
             said.base = base
             with Running(self.command(*words, frames=FRAMES, patient=True)) as running:
-                for stream, line in running.parts(None, stop):
+                beat = None if self.has("restore-json") else Written(running.pid, said.wrote).look
+                for stream, line in running.parts(None, stop, beat=beat):
                     said.line(stream, line)
                 worst = max(worst, abs(running.code))
             said.next_run()
-            if (running.code not in (0, 1, 3, 130) and not running.cancelled) or (running.code == 1 and not said.errors):
-                raise self.failure(running.code, tuple(running.complaints.lines))
+            if not running.cancelled and (failure := self._stopped_whole(running, said)) is not None:
+                raise failure
         restored = tuple(path for path in wanted if is_there(into, path))
+        if len(restored) < len(wanted) and not said.count and not stop.is_set():  # a pattern that matches nothing is exit code 0 for restic
+            missing = next(path for path in wanted if path not in restored)
+            raise NotFound(f"{clean(go_text(missing))} is not in the snapshot")
         return Extraction(
             worst, said.files, said.bytes, time.monotonic() - began, tuple(said.errors), restored, said.count, stop.is_set(),
             f"restic {self.capabilities.words}",
         )  # fmt: skip
 
-    def _all_there(self, snapshot: Snapshot, wanted: Sequence[bytes]) -> None:
-        """NotFound before anything is written: a pattern that matches nothing is exit code 0 for restic."""
-        parents = list(dict.fromkeys(path.rsplit(b"/", 1)[0] or b"/" for path in wanted if path != b"/"))
-        there: set[bytes] = {b"/"}
-        for group in batches(parents):
-            for listed in self.directories(snapshot, group).values():
-                there.update(entry.path for entry in listed)
-        missing = next((path for path in wanted if path not in there), None)
-        if missing is not None:
-            raise NotFound(f"{clean(go_text(missing))} is not in the snapshot")
+    def _stopped_whole(self, running: Running, said: _Said) -> BackendError | None:
+        """What ended a run before it had done what it could; None when there are at most single entries that failed."""
+        if running.code == 0:
+            return None
+        if running.code not in (1, 3) or not said.items:
+            return self.failure(running.code, tuple(running.complaints.lines))
+        failure = self.failure(running.code, (said.fatal,)) if said.fatal else None
+        return failure if isinstance(failure, AuthFailed | Busy | NotFound | Unreachable) else None
 
-    def _calls(self, snapshot: Snapshot, wanted: Sequence[bytes], into: bytes) -> Iterator[tuple[bytes, list[str | bytes]]]:
+    def _calls(self, snapshot: Snapshot, wanted: Sequence[bytes], into: bytes, again: bool = False) -> Iterator[tuple[bytes, list[str | bytes]]]:
         """(the folder that the paths in its messages are relative to, the words of a call)."""
         flags: list[str | bytes] = ["restore", "--no-lock", *(["--json"] if self.has("restore-json") else [])]
         flags += ["--sparse"] if self.capabilities.version[:2] >= (0, 15) else []
+        flags += ["--overwrite", "always"] if again else []
         if b"/" in wanted:
             yield b"", [*flags, snapshot.id, "--target", into]
             return
@@ -82,59 +100,69 @@ class ResticExtract(ResticReads):
             includes = [word for path in group for word in ("--include", quoted(path[len(base) :]))]
             yield base, [*flags, source, "--target", target, *includes]
 
+    def extract_words(self, snapshot: Snapshot, selection: Sequence[bytes], into: bytes) -> list[str | bytes]:
+        """All of an extraction's first call but the program: what the bench compares us with."""
+        _, words = next(self._calls(snapshot, checked_selection(selection), into))
+        return list(self.command(*words).argv[1:])
+
     # -- comparing --------------------------------------------------------------------------------------
 
     def can_compare(self) -> bool:
         """From 0.17 on."""
         return self.has("restore-dry")
 
-    def differing(self, snapshot: Snapshot, selection: Sequence[bytes], root: bytes, stop: threading.Event) -> Iterator[tuple[bytes, str]]:
+    def differing(
+        self, snapshot: Snapshot, selection: Sequence[bytes], root: bytes, stop: threading.Event, known: Iterable[Known] | None = None
+    ) -> Iterator[tuple[bytes, str]]:
         """`restore --dry-run --overwrite always -vv` hashes the local files against the snapshot's and needs no data.
 
         Names it can't print are compared by hash, each by itself.
         """
-        wanted = checked_selection(selection)
-        odd: list[bytes] = []
-        files: dict[str, bytes] = {}
-        linked: dict[str, list[bytes]] = {}
-        for entry in self.entries(snapshot, wanted):
-            if entry.kind == "file":
-                printed = go_text(entry.path)
-                if "\ufffd" in printed:
-                    odd.append(entry.path)
-                else:
-                    files[printed] = entry.path
-                if entry.inode:
-                    linked.setdefault(entry.inode, []).append(entry.path)
-        others = {path: group for group in linked.values() for path in group}
+        said = dict(self._dry_run(snapshot, checked_selection(selection), root, stop))
+        first: dict[str, bytes] = {}
+        for entry in self.entries(snapshot, selection) if known is None else known:
+            if entry.kind != "file" or stop.is_set():
+                continue
+            name = first.setdefault(entry.inode, entry.path) if entry.inode else entry.path
+            printed = go_text(entry.path)
+            if "\ufffd" in printed:
+                if word := self._by_hash(snapshot, entry.path, root, stop):
+                    yield entry.path, word
+            elif (action := said.get(printed)) and not (action == "restored" and _is_link_of(root, entry.path, name)):
+                yield entry.path, "missing" if action == "restored" and not os.path.lexists(root + entry.path) else "changed"
+
+    def _dry_run(self, snapshot: Snapshot, wanted: Sequence[bytes], root: bytes, stop: threading.Event) -> Iterator[tuple[str, str]]:
+        """(printed path, "restored" | "updated") of what it would write; folders and links are always among them, empty files are not."""
         for group in [[]] if b"/" in wanted else batches(wanted):
             includes = [word for path in group for word in ("--include", quoted(path))]
             words = ["restore", "--no-lock", "--json", "-vv", "--dry-run", "--overwrite", "always", snapshot.id, "--target", root, *includes]
             for _, line in self.lines(*words, stop=stop, deadline=24 * 3600.0):
+                if b'"action":"unchanged"' in line:  # nearly all of them: not worth taking apart
+                    continue
                 item = _object(line)
-                path = files.get(str(item.get("item", "")))
-                if path is None or item.get("action") not in ("restored", "updated"):
-                    continue
-                if item["action"] == "restored" and (_empty(root + path, item) or _is_link_of(root, path, others.get(path, ()))):
-                    continue
-                yield path, "missing" if item["action"] == "restored" and not os.path.lexists(root + path) else "changed"
-        for path in odd:
-            try:
-                digest = file_hash(root + path)
-            except OSError:
-                yield path, "missing"
-                continue
-            if digest != self._dumped(snapshot, path, stop):
-                yield path, "changed"
+                action, printed = item.get("action"), str(item.get("item", ""))
+                if action == "updated" or (action == "restored" and not _empty(root + printed.encode("utf-8", "surrogateescape"), item)):
+                    yield printed, action
+
+    def _by_hash(self, snapshot: Snapshot, path: bytes, root: bytes, stop: threading.Event) -> str:
+        try:
+            digest = file_hash(root + path)
+        except OSError:
+            return "missing"
+        return "" if digest == self._dumped(snapshot, path, stop) else "changed"
 
     def content_hashes(
-        self, snapshot: Snapshot, selection: Sequence[bytes], stop: threading.Event, heard: Heard | None = None
-    ) -> Iterator[tuple[bytes, bytes]]:
+        self, snapshot: Snapshot, selection: Sequence[bytes], stop: threading.Event, known: Iterable[Known] | None = None,
+        heard: Heard | None = None,
+    ) -> Iterator[tuple[bytes, bytes]]:  # fmt: skip
         """Each selected path as one tar stream; a file that tar can't name is dumped by itself."""
-        for path in checked_selection(selection):
-            if path == b"/" or self.entry(snapshot, path).kind == "dir":
+        wanted = checked_selection(selection)
+        kinds = kinds_of(wanted, known or ())
+        for path in wanted:
+            kind = "dir" if path == b"/" else kinds.get(path) or self.entry(snapshot, path).kind
+            if kind == "dir":
                 yield from self._tar_hashes(snapshot, path, stop, heard)
-            elif self.entry(snapshot, path).kind == "file":
+            elif kind == "file":
                 yield path, self._dumped(snapshot, path, stop)
 
     def can_tell_attributes(self) -> bool:
@@ -165,8 +193,6 @@ class ResticExtract(ResticReads):
             "names of extended attributes that are no UTF-8 are lost",
             "times after 2262 come back as 1901",
         ]
-        from datetime import UTC, datetime
-
         return ExtractCapabilities(
             f"restic {self.capabilities.words}", tuple(losses), root, True, sparse, True, root, None, datetime(2262, 4, 11, tzinfo=UTC), False,
             ("an error in one file leaves it at its full size with wrong content: only an audit finds it", *(["long runs of zeros become holes"] if sparse else [])),
@@ -180,6 +206,10 @@ class _Said:
         self._tell = tell
         self.errors: list[ToolError] = []
         self.count = 0
+        self.items = 0
+        """Errors that are about one entry."""
+        self.fatal = ""
+        """Its last word, where that is not a count of errors."""
         self.base = b""
         self._done = (0, 0)
         self._now = (0, 0)
@@ -198,6 +228,11 @@ class _Said:
         """The counts begin again at 0."""
         self._done, self._now = (self.files, self.bytes), (0, 0)
 
+    def wrote(self, count: int) -> None:
+        """So many bytes in this run, from the kernel: an old restic does not say."""
+        self._now = (0, max(self._now[1], count))
+        self._tell(ToolEvent("progress", self.files, 0, self.bytes, 0))
+
     def line(self, stream: str, line: builtins.bytes) -> None:
         """One line of either stream."""
         if stream == "err":
@@ -213,11 +248,17 @@ class _Said:
     def _complaint(self, raw: builtins.bytes) -> None:
         text = clean(raw.decode("utf-8", "replace"), limit=4000).strip()
         item = _object(raw)
-        if not text or item.get("message_type") == "exit_error" or text.startswith("Fatal: There were "):
+        if "There were " in text and " error" in text:
+            self.items += not self.items
+            return
+        if item.get("message_type") == "exit_error" or text.startswith("Fatal: "):
+            self.fatal = text
+        if not text or item.get("message_type") == "exit_error":
             return
         if "retrying after" in text or "interrupt received" in text:
             self._tell(ToolEvent("warning", text=message(text)))
             return
+        self.items += item.get("message_type") == "error" or text.startswith("ignoring ")
         path = str(item.get("item") or "") or (text.removeprefix("ignoring error for ").split(": ")[0] if text.startswith("ignoring ") else "")
         raw = path.encode("utf-8", "surrogateescape")
         found = ToolError(self.base + raw if raw.startswith(b"/") else raw, message(text))
@@ -243,14 +284,15 @@ def _empty(path: bytes, item: dict[str, Any]) -> bool:
         return False
 
 
-def _is_link_of(root: bytes, path: bytes, group: Sequence[bytes]) -> bool:
+def _is_link_of(root: bytes, path: bytes, first: bytes) -> bool:
     """restic "restores" every further name of a hard link: it is right when it is the same file as the first."""
+    if first == path:
+        return False
     try:
-        mine = os.lstat(root + path)
-        first = os.lstat(root + group[0]) if group else None
+        mine, other = os.lstat(root + path), os.lstat(root + first)
     except OSError:
         return False
-    return first is not None and group[0] != path and (mine.st_dev, mine.st_ino) == (first.st_dev, first.st_ino)
+    return (mine.st_dev, mine.st_ino) == (other.st_dev, other.st_ino)
 
 
 def file_hash(path: bytes) -> bytes:

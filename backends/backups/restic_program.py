@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from backends.backups.process import Command, Ran, Running, Stream, find_program, run_program
 from backends.backups.tools import Capabilities
-from backends.errors import AuthFailed, BackendError, Busy, Damaged, Invalid, NoSpace, NotFound, Unreachable, Unsupported
+from backends.errors import AuthFailed, BackendError, Busy, Damaged, Invalid, NoSpace, NotFound, ToolDied, Unreachable, Unsupported
 from backends.secret import Secret
 from backends.text import clean
 
@@ -143,12 +143,12 @@ class ResticProgram:
         said = " ".join(words)
         last = words[-1][:300] if words else f"exit code {code}"
         where = self.location()
-        for test, make in _FAILURES:
+        for test, make in _FAILURES if 0 <= code != 130 else ():
             if test(code, said):
                 made: BackendError = make(where, last)
                 return made
-        if code < 0:
-            return BackendError(f"restic was ended by {_signal_name(-code)}", title="restic died", hint="Look at the locks, then try again.")
+        if code < 0 or code == 130:
+            return ToolDied(f"restic was ended by {_signal_name(-code) if code < 0 else 'a signal'}", title="restic died", hint="Look at the locks, then try again.")
         return BackendError(f"{where}: {last}", title="restic failed", hint="Run the same by hand to see more.")
 
 
@@ -180,6 +180,10 @@ _FAILURES: tuple[tuple[Any, Any], ...] = (
     (_any("unknown flag", "unknown command"), lambda where, last: Unsupported("version", last, hint="This restic is too old or too new for it.")),
     (_any("ambiguous", "multiple IDs"), lambda where, last: Invalid(last)),
     (_any("no matching ID found", "cannot find file", "path not found"), lambda where, last: NotFound(last)),
+    (
+        lambda code, said: re.search(r"failed to find snapshot.*(no such file|does not exist|not found|404)|^path [^:]+: not found", said) is not None,
+        lambda where, last: NotFound(f"{where}: {last}", hint="Choose the snapshot again: it was forgotten, or the path is not in it."),
+    ),
     (
         lambda code, said: code == 10
         or any(part in said for part in ("Is there a repository at", "repository does not exist", "unable to open config file")),

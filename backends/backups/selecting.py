@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 
+from backends.backups.extraction import Known
 from backends.errors import Invalid
 
 ARGUMENTS = 100_000
@@ -36,6 +38,21 @@ def empty_directory(into: bytes) -> None:
         raise Invalid("the directory to extract into is not empty", hint="Give an empty directory.")
 
 
+def enterable(into: bytes) -> None:
+    """Every directory below may be written to by its owner: a tool that was cut off had set some of them as in the backup. Invalid."""
+    if os.geteuid() == 0:
+        return
+    try:
+        for here, folders, _ in os.walk(into):
+            for name in folders:
+                path = os.path.join(here, name)
+                mode = os.lstat(path).st_mode
+                if stat.S_ISDIR(mode) and mode & 0o700 != 0o700:
+                    os.chmod(path, 0o700)
+    except OSError as error:
+        raise Invalid(f"{os.fsdecode(into)}: {error.strerror}", hint="Give a directory that may be written to.") from None
+
+
 def batches(paths: Sequence[bytes]) -> Iterator[list[bytes]]:
     """As many as fit into one command line."""
     group: list[bytes] = []
@@ -53,3 +70,16 @@ def batches(paths: Sequence[bytes]) -> Iterator[list[bytes]]:
 def is_there(into: bytes, path: bytes) -> bool:
     """Whether a path exists below a directory, links not followed."""
     return os.path.lexists(into + path)
+
+
+def kinds_of(wanted: Sequence[bytes], known: Iterable[Known]) -> dict[bytes, str]:
+    """The kinds of the selected paths themselves, as far as they are known; reads no further than it must."""
+    found: dict[bytes, str] = {}
+    left = set(wanted) - {b"/"}
+    for entry in known if left else ():
+        if entry.path in left:
+            left.discard(entry.path)
+            found[entry.path] = entry.kind
+            if not left:
+                break
+    return found

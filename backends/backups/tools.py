@@ -6,11 +6,11 @@ The adapters (`Restic`, `Borg`) are one async class over this; a tool knows argv
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, ToolEvent
+from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, Known, ToolEvent
 from backends.backups.model import BackupJob, Content, Diff, Entry, ForgetGroup, Found, Lock, RunWord, Snapshot
 
 Tell = Callable[[ToolEvent], None]
@@ -73,6 +73,9 @@ class BackupTool(Protocol):
     def snapshots(self) -> list[Snapshot]:
         """All, newest first; those that can't be read too."""
 
+    def by_id(self, id: str, name: str) -> Snapshot | None:
+        """What `extract`, `entries` and the hashes need of it, by its full id and its name (borg; "" = not known); None: list them."""
+
     def job_of(self, snapshot: Snapshot) -> str:
         """The id of the job that made it."""
 
@@ -130,14 +133,20 @@ class BackupTool(Protocol):
     def mark(self, snapshot: Snapshot, held: bool) -> str:
         """Mark it in the repository itself so that others see the hold too; the id it has afterwards."""
 
-    def extract(self, snapshot: Snapshot, selection: Sequence[bytes], into: bytes, tell: Tell, stop: threading.Event) -> Extraction:
-        """As `ExtractsFiles.extract`."""
+    def extract(
+        self, snapshot: Snapshot, selection: Sequence[bytes], into: bytes, tell: Tell, stop: threading.Event, again: bool = False
+    ) -> Extraction:
+        """As `ExtractsFiles.extract`; `again`: as `GoesOn.go_on`."""
+
+    def can_go_on(self) -> bool:
+        """As `GoesOn.can_go_on`."""
 
     def entries(self, snapshot: Snapshot, selection: Sequence[bytes]) -> Iterator[Entry]:
         """As `ExtractsFiles.entries`."""
 
     def content_hashes(
-        self, snapshot: Snapshot, selection: Sequence[bytes], stop: threading.Event, heard: Heard | None = None
+        self, snapshot: Snapshot, selection: Sequence[bytes], stop: threading.Event, known: Iterable[Known] | None = None,
+        heard: Heard | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:
         """As `HashesFiles.content_hashes`."""
 

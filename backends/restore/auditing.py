@@ -161,13 +161,13 @@ class Auditing:
     def _content(self, source: ExtractsFiles, snapshot: str, progress: Callable[[int, int], None]) -> None:
         selection = self._stage.part.selection
         if isinstance(source, ComparesFiles) and source.can_compare():
-            for path, word in source.differing(snapshot, selection, self._stage.into(), self._stop):
+            for path, word in source.differing(snapshot, selection, self._stage.into(), self._stop, self._lines()):
                 self.found.bad.setdefault(path, "its content is not the snapshot's" if word == "changed" else "was not restored")
                 progress(len(self.found.bad), self.found.files)
             return
         wanted = {line.path for line in self._lines() if line.kind == "file" and line.path not in self.found.bad}
         whole = len(wanted)
-        for path, digest in _hashes(source, snapshot, selection, wanted, self._stop, self._attributes.heard):
+        for path, digest in _hashes(source, snapshot, selection, wanted, self._stop, self._lines, self._attributes.heard):
             if path in wanted:
                 wanted.discard(path)
                 self._same_hash(path, digest)
@@ -271,10 +271,11 @@ class Auditing:
 
 
 def _hashes(
-    source: ExtractsFiles, snapshot: str, selection: Sequence[bytes], wanted: set[bytes], stop: threading.Event, heard: Heard | None = None
-) -> Iterator[tuple[bytes, bytes]]:
+    source: ExtractsFiles, snapshot: str, selection: Sequence[bytes], wanted: set[bytes], stop: threading.Event,
+    known: Callable[[], Iterator[Line]] | None = None, heard: Heard | None = None,
+) -> Iterator[tuple[bytes, bytes]]:  # fmt: skip
     if isinstance(source, HashesFiles):
-        yield from _proven(source, snapshot, selection, wanted, stop, heard)
+        yield from _proven(source, snapshot, selection, wanted, stop, known, heard)
         return
     for path in sorted(wanted):
         if stop.is_set():
@@ -290,14 +291,15 @@ def _hashes(
 
 
 def _proven(
-    source: HashesFiles, snapshot: str, paths: Sequence[bytes], wanted: set[bytes], stop: threading.Event, heard: Heard | None = None
-) -> Iterator[tuple[bytes, bytes]]:
+    source: HashesFiles, snapshot: str, paths: Sequence[bytes], wanted: set[bytes], stop: threading.Event,
+    known: Callable[[], Iterator[Line]] | None = None, heard: Heard | None = None,
+) -> Iterator[tuple[bytes, bytes]]:  # fmt: skip
     """Damage ends a tool's stream: then folder by folder, down to the one file that can't be read; all others are proven.
 
     What is read a second time is not heard again: it would be counted twice.
     """
     try:
-        yield from source.content_hashes(snapshot, paths, stop, heard)
+        yield from source.content_hashes(snapshot, paths, stop, known() if known is not None else None, heard)
     except Damaged:
         left = sorted(path for path in wanted if any(inside(path, chosen) for chosen in paths))
         parts = {_part_below(path, paths): None for path in left}
@@ -305,7 +307,7 @@ def _proven(
             for part in parts:
                 if stop.is_set():
                     return
-                yield from _proven(source, snapshot, [part], wanted, stop)
+                yield from _proven(source, snapshot, [part], wanted, stop, known)
 
 
 def _part_below(path: bytes, paths: Sequence[bytes]) -> bytes:

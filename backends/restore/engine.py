@@ -9,14 +9,16 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
+from typing import Any
 
-from backends.backups.extraction import Extraction, ExtractsFiles
-from backends.errors import BackendError, Conflict, Damaged, NoSpace, Refused
+from backends.backups.extraction import Extraction, ExtractsFiles, GoesOn, ToolEvent
+from backends.errors import BackendError, Conflict, Damaged, NoSpace, Refused, ToolDied
 from backends.restore.attributes import sentence
 from backends.restore.auditing import FOREIGN, Audit, Auditing
 from backends.restore.folders import shown
-from backends.restore.kernel import Moves, sync_filesystem
+from backends.restore.kernel import EarlySync, Moves, sync_filesystem
 from backends.restore.lines import Line, spooled
 from backends.restore.locks import exclusive
 from backends.restore.model import PathOutcome, RestoreEvent, RestorePlan, RestoreReport, Result
@@ -49,6 +51,7 @@ class Restoring:
         self._moves = Moves()
         self._tool = ""
         self._seconds = 0.0
+        self._syncing: list[EarlySync] = []
 
     def work(self) -> RestoreReport:
         """From the start, or from where a killed one stood; always audited. Raises what stood in the way, after the report is written."""
@@ -72,6 +75,9 @@ class Restoring:
             if state in ("fetched", "audited"):
                 self._stages = self._stages or stages_of(self._run)
                 self._audit_and_plan()
+        except ToolDied as error:
+            self._leave_open(error)
+            raise
         except BackendError as error:
             self._give_up("failed", error.sentence())
             raise
@@ -97,21 +103,46 @@ class Restoring:
         self._told.end("done")
 
     def _fetch(self) -> None:
+        """Into a new staging; into the one that was left, where the tool repairs whatever lies there: it is audited all the same."""
         self._told.begin("fetch")
-        discard(self._run)
         parts = describe(self._run, parts_of(self._plan.wanted, self._setting.base))
-        self._run.note("fetching", parts=parts, identities=[])
-        self._stages = [make(told) for told in parts]
-        self._run.note("fetching", identities=[identity(stage) for stage in self._stages])
+        source = self._source
+        left = self._left(parts) if isinstance(source, GoesOn) and source.can_go_on() else []
+        extract = source.go_on if left and isinstance(source, GoesOn) else source.extract
+        if left:
+            self._told.tell("warning", "it was cut off: what lies in the staging is read again, and only what is missing or wrong is fetched")
+            self._stages = left
+        else:
+            discard(self._run)
+            self._run.note("fetching", parts=parts, identities=[], why="")
+            self._stages = [make(told) for told in parts]
+        self._run.note("fetching", identities=[identity(stage) for stage in self._stages], why="")
         started = time.monotonic()
         for stage in self._stages:
             if self._stop.is_set():
                 return
-            found = self._source.extract(self._plan.wanted.snapshot, stage.part.selection, stage.into(), self._told.tool, self._stop)
+            found = extract(self._plan.wanted.snapshot, stage.part.selection, stage.into(), self._tool_said, self._stop)
             self._tool = found.tool or self._source.extract_capabilities().tool
             self._fetched(stage, found)
-        self._seconds = time.monotonic() - started
+        self._syncing = [EarlySync(stage.fd) for stage in self._stages]
+        self._seconds = 0.0 if left else time.monotonic() - started
         self._told.end("done")
+
+    def _left(self, parts: list[dict[str, Any]]) -> list[Stage]:
+        """The staging of this run that an earlier process was fetching into; none when any of it is gone."""
+        if self._run.state() != "fetching" or self._run.said("parts") != parts or len(self._run.said("identities") or ()) != len(parts):
+            return []
+        try:
+            return stages_of(self._run)
+        except Damaged:
+            return []
+
+    def _tool_said(self, event: ToolEvent) -> None:
+        """A tool that knows no total has the plan's."""
+        if event.kind == "progress" and not event.bytes_total and not event.files_total:
+            size = self._plan.preview.bytes
+            event = replace(event, bytes=min(event.bytes, size), bytes_total=size)
+        self._told.tool(event)
 
     def _fetched(self, stage: Stage, found: Extraction) -> None:
         for error in found.errors:
@@ -140,6 +171,8 @@ class Restoring:
                 f"nothing of it could be proven: {shown(next(iter(audit.bad)))} {next(iter(audit.bad.values()))}",
                 hint="Try an older snapshot, or have the repository checked; live files are untouched.",
             )
+        for syncing in self._syncing:
+            syncing.wait()
         for stage in self._stages:
             sync_filesystem(stage.fd)
         self._run.note("swapping", audited=audit.complete, exchange=self._moves.exchange, noreplace=self._moves.noreplace, tool=self._tool,
@@ -168,7 +201,7 @@ class Restoring:
             if line.status != "extra" and is_plain(line.path) and any(inside(line.path, chosen) for chosen in stage.part.selection):
                 yield line
 
-    def _planned(self, audit: Audit) -> list[Step]:
+    def _planned(self, audit: Audit) -> Sequence[Step]:
         found: list[list[str]] = []
 
         def say(outcome: PathOutcome) -> None:
@@ -179,12 +212,24 @@ class Restoring:
         for path in audit.foreign:
             say(PathOutcome(self._targets.live(path), "failed", FOREIGN))
         try:
-            steps = list(planning.steps(spooled(self._run)))
+            self._run.spool(STEPS, (step.packed() for step in planning.steps(spooled(self._run))))
         finally:
             planning.close()
         self._run.spool(PLANNED, found)
-        self._run.spool(STEPS, (step.packed() for step in steps))
-        return steps
+        return steps_of(self._run)
+
+    def _leave_open(self, error: BackendError) -> None:
+        """The tool was ended from outside: nothing is wrong with the backup, so the run can be gone on with."""
+        self._told.end("stopped")
+        for stage in self._stages:
+            stage.close()
+        self._stages = []
+        kept = isinstance(self._source, GoesOn) and self._source.can_go_on()
+        if not kept:
+            discard(self._run)
+        self._run.note(self._run.state(), why=error.text)
+        error.hint = f"Live files are untouched; `deskside backups restores {self._run.ident} --resume` goes on{' with what was fetched' if kept else ''}."
+        self._told.tell("finished", f"stopped: {error.text}. {error.hint}")
 
     def _give_up(self, result: Result, why: str) -> RestoreReport:
         """Nothing live was touched: take the staging away and say so."""

@@ -90,7 +90,7 @@ class FarSource:
         raise NotFound("hashes come all at once")
 
     def content_hashes(
-        self, snapshot: str, selection: Sequence[bytes], stop: threading.Event, heard: Heard | None = None
+        self, snapshot: str, selection: Sequence[bytes], stop: threading.Event, known: object = None, heard: Heard | None = None
     ) -> Iterator[tuple[bytes, bytes]]:
         """From the console's own audited copy, with the extended attributes that it has."""
         self._wire.send({"need": "hashes"})

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 from collections import OrderedDict
+from collections.abc import Iterator
 
 from backends.restore.kernel import NOREPLACE, inode, rename2
 from backends.text import clean
 
 PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+AT_ONCE = 4096
 KEPT = 100
 """Open descriptors at once: far from the usual limit of 1,024."""
 
@@ -153,7 +156,8 @@ class Folders:
 def remove_tree(parent: int, name: bytes) -> None:
     """Remove a tree of any depth and any names, following nothing. What lies deep is first moved up: no recursion, three descriptors.
 
-    OSError where something can't be removed (an immutable file, another filesystem mounted there).
+    OSError where something can't be removed (an immutable file, another filesystem mounted there): the first of them, after the
+    rest was tried. Two at once do no harm.
     """
     try:
         top = os.open(name, LIST, dir_fd=parent)
@@ -162,45 +166,66 @@ def remove_tree(parent: int, name: bytes) -> None:
     except NotADirectoryError:
         os.unlink(name, dir_fd=parent)
         return
+    wrong: list[OSError] = []
     try:
         os.fchmod(top, 0o700)
-        number = 0
-        while entries := os.listdir(top):
-            for entry in entries:
-                number = _remove_one(top, os.fsencode(entry), number)
+        number, before = 0, list[tuple[bytes, bool]]()
+        while entries := list(_entries(top)):
+            if wrong and entries == before:  # nothing but what can't be removed
+                raise wrong[0]
+            before = entries
+            for entry, folder in entries:
+                number = _remove_one(top, entry, folder, number, wrong)
     finally:
         os.close(top)
-    os.rmdir(name, dir_fd=parent)
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(name, dir_fd=parent)
 
 
-def _remove_one(top: int, name: bytes, number: int) -> int:
+def _entries(folder: int) -> Iterator[tuple[bytes, bool]]:
+    """(name, whether it is a folder) of the first few thousand: read before any of them is removed, without a look at each."""
+    with os.scandir(folder) as found:
+        for entry in itertools.islice(found, AT_ONCE):
+            yield os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)
+
+
+def _remove_one(top: int, name: bytes, is_folder: bool, number: int, wrong: list[OSError]) -> int:
     """Unlink, or empty a folder by moving its own folders up; the next free number."""
-    told = inode(top, name)
-    if told is None:
-        return number
-    if not stat.S_ISDIR(told.st_mode):
-        os.unlink(name, dir_fd=top)
-        return number
-    if told.st_mode & 0o700 != 0o700:
-        os.chmod(name, 0o700, dir_fd=top)
-    folder = os.open(name, LIST, dir_fd=top)
     try:
-        for entry in os.listdir(folder):
-            child = os.fsencode(entry)
-            inside = inode(folder, child)
-            if inside is not None and stat.S_ISDIR(inside.st_mode):
-                number = _move_up(folder, child, top, number, inside)
-            else:
-                os.unlink(child, dir_fd=folder)
+        if not is_folder:
+            os.unlink(name, dir_fd=top)
+            return number
+        os.chmod(name, 0o700, dir_fd=top)
+        folder = os.open(name, LIST, dir_fd=top)
+    except FileNotFoundError:
+        return number
+    except OSError as error:
+        wrong.append(error)
+        return number
+    before = len(wrong)
+    try:
+        while (entries := list(_entries(folder))) and len(wrong) == before:
+            for child, deeper in entries:
+                try:
+                    number = _move_up(folder, child, top, number) if deeper else _unlinked(folder, child, number)
+                except OSError as error:
+                    wrong.append(error)
     finally:
         os.close(folder)
-    os.rmdir(name, dir_fd=top)
+    if len(wrong) == before:
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(name, dir_fd=top)
     return number
 
 
-def _move_up(folder: int, child: bytes, top: int, number: int, told: os.stat_result) -> int:
-    if told.st_mode & 0o700 != 0o700:  # moving a folder writes its ".."
-        os.chmod(child, 0o700, dir_fd=folder)
+def _unlinked(folder: int, name: bytes, number: int) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+    return number
+
+
+def _move_up(folder: int, child: bytes, top: int, number: int) -> int:
+    os.chmod(child, 0o700, dir_fd=folder)  # moving a folder writes its ".."
     while True:
         number += 1
         with contextlib.suppress(FileExistsError):

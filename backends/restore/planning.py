@@ -81,7 +81,7 @@ def _checked_place(wanted: Wanted) -> Wanted:
 def plan_hash(plan: RestorePlan, run: Run) -> str:
     """Over what is wanted, what was found and what would be done."""
     try:
-        found = hashlib.sha256(run.file(SPOOL).read_bytes()).hexdigest()
+        found = run.digest(SPOOL)
     except FileNotFoundError:
         raise Damaged(f"restore {run.ident} has lost what its preview found", hint="Preview it again.") from None
     return hashlib.sha256((dumps(replace(plan, hash="")) + found).encode()).hexdigest()

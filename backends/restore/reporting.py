@@ -83,7 +83,7 @@ def finish(
         str(run.file("outcomes.jsonl")), tool, until, size, sum(phase.seconds for phase in phases), left_behind,
     )  # fmt: skip
     draft = replace(draft, private=private_text(plan, draft, by_name, why))
-    files = hashlib.sha256(run.file("outcomes.jsonl").read_bytes()).hexdigest()
+    files = run.digest("outcomes.jsonl")
     report = replace(draft, hash=hashlib.sha256((dumps(draft) + files).encode()).hexdigest())
     run.write("report.json", report)
     return report

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import time
@@ -170,6 +171,11 @@ class Run:
         except OSError as error:
             raise NoSpace(f"{path}: {error.strerror}") from None
 
+    def digest(self, name: str) -> str:
+        """SHA-256 of a file of the folder, in hex, in little memory. FileNotFoundError."""
+        with open(self.file(name), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
     def lines(self, name: str) -> Iterator[Any]:
         """The lines of such a file; none when it is not there."""
         with contextlib.suppress(FileNotFoundError), open(self.file(name), "rb") as file:
@@ -191,9 +197,9 @@ class Run:
     # -- lock -------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Held by who works on it; ends with the process, however it ends. Busy."""
-        descriptor = os.open(self.file("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    def lock(self, name: str = "lock") -> Iterator[None]:
+        """Held by who works on it ("sweep": by who takes its staging away); ends with the process, however it ends. Busy."""
+        descriptor = os.open(self.file(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from backends.backups.extraction import ExtractsFiles
-from backends.errors import BackendError, Refused
+from backends.errors import BackendError, Busy, Refused
 from backends.restore.folders import shown
 from backends.restore.kernel import Moves
 from backends.restore.locks import exclusive
@@ -15,7 +16,7 @@ from backends.restore.model import RestoreEvent, RestorePlan, RestoreReport, Res
 from backends.restore.planning import Setting, live_targets
 from backends.restore.reporting import finish
 from backends.restore.run_folder import ENDED, UNFINISHED, Run, runs
-from backends.restore.staging import discard, stages_of
+from backends.restore.staging import stages_of, sweep
 from backends.restore.steps import Step, steps_of
 from backends.restore.swapping import check_all_there, sync_folders
 from backends.restore.telling import Teller
@@ -38,7 +39,7 @@ def row(run: Run) -> RunRow:
     cut = state in UNFINISHED and not alive
     until = undo_until(run)
     can: list[str] = []
-    if alive:
+    if alive and state not in ENDED:
         can.append("cancel")
     elif cut:
         can += ["resume", "undo" if state in ("swapping", "swapped", "undoing", "loading") else "discard"]
@@ -47,7 +48,9 @@ def row(run: Run) -> RunRow:
     report = run.report()
     told = run.said("who") or {}
     where = f"{plan.host}:{shown(plan.preview.root)}" if not plan.wanted.destination.database else f"{plan.host}: database {plan.wanted.destination.database}"
-    text = "cut off: its process ended" if cut else (report.private.split("\n")[1] if report is not None and "\n" in report.private else "")
+    text = f"cut off: {run.said('why') or 'its process ended'}" if cut else (report.private.split("\n")[1] if report is not None and "\n" in report.private else "")
+    if run.said("swept") is False:
+        text = " ".join([text, run.said("left") or "Its staging is being taken away."]).strip()
     return RunRow(run.ident, state, alive, cut, plan.wanted.backend, plan.wanted.snapshot, where, str(told.get("actor", "")),
                   str(told.get("ticket") or ""), plan.at, text, until, tuple(can))  # fmt: skip
 
@@ -71,22 +74,27 @@ def interrupted(setting: Setting) -> list[RunRow]:
     return [line for line in listed(setting)[0] if line.interrupted]
 
 
-def drop(setting: Setting, run: Run) -> RestoreReport:
-    """Give up one that was cut off before its swap: the staging goes, live files were never touched. Refused otherwise."""
+def drop(setting: Setting, run: Run, later: bool = False) -> RestoreReport:
+    """Give up one that was cut off before its swap; live files were never touched. Refused otherwise.
+
+    Its staging goes then, or with `later` when the caller, or whoever purges next, sweeps.
+    """
     with run.lock():
         state = run.state()
         if state not in BEFORE_SWAP:
             raise Refused(f"restore {run.ident} is {state}", hint="Undo takes it back.")
-        left: list[str] = []
-        discard(run, left.append)
-        report = finish(run, run.plan(), "cancelled", (), audited=False, phases=(), tool="", undo_days=0,
-                        left_behind=" ".join(["Live files untouched.", *left]), why="given up")  # fmt: skip
-        run.note("cancelled", text="given up", until=None)
+        report = finish(run, run.plan(), "cancelled", (), audited=False, phases=(), tool="", undo_days=0, left_behind="Live files untouched.", why="given up")
+        run.note("cancelled", text="given up", until=None, swept=False)
+    if later:
         return report
+    left: list[str] = []
+    sweep(run, left.append)
+    return replace(report, left_behind=" ".join([report.left_behind, *left]))
 
 
 def purge(setting: Setting, moment: datetime | None = None) -> list[str]:
-    """Take away the old files of restores whose time for undo is over, and plans of more than a day ago that nobody ran."""
+    """Take away the old files of restores whose time for undo is over, what an ended process left to be swept, and plans of more than a day ago
+    that nobody ran. May be ended at any moment and goes on the next time."""
     moment = moment or datetime.now(UTC)
     said: list[str] = []
     for run in runs(setting.base):
@@ -96,22 +104,31 @@ def purge(setting: Setting, moment: datetime | None = None) -> list[str]:
                 continue
             with run.lock():
                 if state in ("done", "partial", "cancelled") and until is not None and until < moment:
-                    discard(run, said.append)
-                    run.note("expired", until=None)
+                    run.note("expired", until=None, swept=False)
                 elif state == "planned" and plan.at is not None and (moment - plan.at).total_seconds() > 86400:
                     for path in run.folder.iterdir():
                         path.unlink()
                     run.folder.rmdir()
+                    continue
+            if run.said("swept") is False:
+                sweep(run, said.append)
+        except Busy:
+            continue
         except (BackendError, OSError) as error:
             said.append(f"{run.ident}: {error}")
     return said
 
 
 class UndoWork:
-    """Takes one restore back. With `force` also what was changed since: the changed files are kept beside."""
+    """Takes one restore back. With `force` also what was changed since: the changed files are kept beside.
 
-    def __init__(self, setting: Setting, run: Run, force: bool = False, listen: Callable[[RestoreEvent], None] | None = None) -> None:
-        self._setting, self._run, self._force, self._listen = setting, run, force, listen
+    It is undone when that is noted and told. The staging is taken away after that, or with `later` when the caller sweeps.
+    """
+
+    def __init__(
+        self, setting: Setting, run: Run, force: bool = False, listen: Callable[[RestoreEvent], None] | None = None, later: bool = False
+    ) -> None:
+        self._setting, self._run, self._force, self._listen, self._later = setting, run, force, listen, later
 
     def work(self) -> RestoreReport:
         """Refused when there is nothing to undo or its time is over; Damaged when the old files are gone. Blocks; may be run again after a crash."""
@@ -150,14 +167,15 @@ class UndoWork:
             run, plan, result, undoing.outcomes, audited=True, phases=told.phases, tool="", undo_days=self._setting.undo_days if left else 0,
             left_behind="Changed files are kept beside." if beside else "",
         )  # fmt: skip
-        if not left and not beside:
-            discard(run, lambda text: told.tell("warning", text))
-        run.note(result, until=(report.undo_until or undo_until(run) or datetime.now(UTC)).isoformat() if left else None)
+        away = {} if left or beside else {"swept": False}
+        run.note(result, **away, until=(report.undo_until or undo_until(run) or datetime.now(UTC)).isoformat() if left else None)
         told.end(result)
         told.tell("finished", report.private.split("\n")[0])
+        if away and not self._later:
+            sweep(run)
         return report
 
-    def _begin(self, undoing: Undoing, steps: list[Step]) -> set[int]:
+    def _begin(self, undoing: Undoing, steps: Sequence[Step]) -> set[int]:
         """Which folders get their old time back: asked once, before the first step, for undoing itself changes them."""
         if self._run.state() != "undoing":
             self._run.spool(UNDO, [undoing.clean_folders(steps)])
@@ -194,7 +212,7 @@ def resume(
 
 
 def take_back(
-    setting: Setting, run: Run, force: bool, listen: Callable[[RestoreEvent], None] | None = None, password: Secret | None = None
+    setting: Setting, run: Run, force: bool, listen: Callable[[RestoreEvent], None] | None = None, password: Secret | None = None, later: bool = False
 ) -> RestoreReport:
     """Undo, wherever it was. As `UndoWork.work`."""
     kind = run.plan().wanted.destination.kind
@@ -211,4 +229,4 @@ def take_back(
         from backends.restore.postgres import PostgresUndo
 
         return PostgresUndo(setting, run, force, listen, password).work()
-    return UndoWork(setting, run, force, listen).work()
+    return UndoWork(setting, run, force, listen, later).work()

@@ -126,6 +126,23 @@ def stages_of(run: Run) -> list[Stage]:
     return found
 
 
+def sweep(run: Run, tell: Callable[[str], None] | None = None) -> None:
+    """Take away the staging of a run that is over and was noted as not swept yet. Busy when somebody is at it.
+
+    A restore, an undo or a giving up is over when that is noted; the taking away of what is no longer needed comes after it, so that
+    nobody waits for it, and is gone on with at any later start. What can't be removed stays noted, with the reason.
+    """
+    with run.lock("sweep"):
+        if run.said("swept") is not False:
+            return
+        left: list[str] = []
+        discard(run, left.append)
+        run.note(run.state(), swept=not left, left=" ".join(left))
+        if tell is not None:
+            for text in left:
+                tell(text)
+
+
 def discard(run: Run, tell: Callable[[str], None] | None = None) -> None:
     """Remove every staging folder of a run, with what is kept for undo. What can't be removed is told and left."""
     for number, told in enumerate(run.said("parts") or []):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import json
 import os
 import stat
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, overload
 
 from backends.restore.auditing import Audit, equal_content
 from backends.restore.codec import raw, text
@@ -57,9 +62,54 @@ class Step:
         return b"%d" % self.number
 
 
-def steps_of(run: Run) -> list[Step]:
+class Steps(Sequence[Step]):
+    """What was written, read from the file whenever it is asked for: a million steps take eight bytes each and not a kilobyte."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._starts = array("Q")
+        place = 0
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    self._starts.append(place)
+                place += len(line)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[Step]:
+        if self._starts:
+            with open(self._path, "rb") as file:
+                for line in itertools.islice(file, len(self._starts)):
+                    yield Step.unpacked(json.loads(line))
+
+    def __reversed__(self) -> Iterator[Step]:
+        if self._starts:
+            with open(self._path, "rb") as file:
+                for start in reversed(self._starts):
+                    file.seek(start)
+                    yield Step.unpacked(json.loads(file.readline()))
+
+    @overload
+    def __getitem__(self, index: int) -> Step: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Step]: ...
+
+    def __getitem__(self, index: int | slice) -> Step | list[Step]:
+        starts = self._starts[index]
+        with open(self._path, "rb") as file:
+            found = []
+            for start in starts if isinstance(starts, array) else (starts,):
+                file.seek(start)
+                found.append(Step.unpacked(json.loads(file.readline())))
+        return found if isinstance(index, slice) else found[0]
+
+
+def steps_of(run: Run) -> Steps:
     """What was written."""
-    return [Step.unpacked(found) for found in run.lines(STEPS)]
+    return Steps(run.file(STEPS))
 
 
 def metadata(descriptor: int) -> dict[str, Any]:

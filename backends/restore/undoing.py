@@ -45,12 +45,11 @@ class Undoing:
 
     def all(self, steps: Sequence[Step], clean: set[int], progress: Callable[[int, int], None]) -> None:
         """In reverse; folders last, deepest first, for undoing changes their times."""
-        moving = [step for step in reversed(steps) if step.deed in ("put", "replace", "remove")]
-        self._names = {step.staged[0] for step in moving if step.staged is not None}
-        for number, step in enumerate(moving):
+        self._names = {step.staged[0] for step in steps if step.staged is not None and step.deed in ("put", "replace", "remove")}
+        for number, step in enumerate(step for step in reversed(steps) if step.deed in ("put", "replace", "remove")):
             self.outcomes += self._guarded(step)
             if number % 256 == 0:
-                progress(number, len(moving))
+                progress(number, len(steps))
         for step in steps:
             if step.deed in ("folder", "touched"):
                 self.outcomes += self._guarded_folder(step, step.number in clean)

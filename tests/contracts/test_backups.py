@@ -270,16 +270,22 @@ async def test_what_is_extracted_is_what_was_there(tool: Any, tmp_path: Path) ->
     assert os.stat(root).st_mode == before and tool.extract_capabilities().losses
 
 
-async def test_a_selection_is_refused_before_anything_is_written(tool: Any, tmp_path: Path) -> None:
+async def test_a_selection_is_refused_before_anything_is_written(tool: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is Invalid starts no process; what is not in the snapshot is said by name when the tool has ended."""
     snap = (await fs01(tool))[0]
     root, into = snap.paths[0].encode(), os.fsencode(tmp_path / "into")
     os.mkdir(into)
-    for selection, error in (
-        ([], Invalid), ([b"/not/there"], NotFound), ([root + b"/report.pdf", root + b"/repor?.pdf"], NotFound), ([root + b"/../etc"], Invalid),
-    ):  # fmt: skip
-        with pytest.raises(error):
-            tool.extract(snap.id, selection, into, lambda event: None, threading.Event())
+    for selection in ([], [root + b"/../etc"], [root + b"/a\0b"]):
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess, "Popen", lambda *given, **more: pytest.fail("a process was started"))
+            with pytest.raises(Invalid):
+                tool.extract(snap.id, selection, into, lambda event: None, threading.Event())
         assert not os.listdir(into)
+    for number, selection in enumerate(([b"/not/there"], [root + b"/report.pdf", root + b"/repor?.pdf"], [root + b"/sub", b"/not\xff there"])):
+        other = os.fsencode(tmp_path / f"other{number}")
+        os.mkdir(other)
+        with pytest.raises(NotFound, match=r"repor\?" if number == 1 else "not"):
+            tool.extract(snap.id, selection, other, lambda event: None, threading.Event())
     with pytest.raises(NotFound):
         list(tool.entries(snap.id, [root + b"/sub", root + b"/nope"]))
     with pytest.raises(NotFound):
