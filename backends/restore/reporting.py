@@ -109,6 +109,8 @@ def private_text(plan: RestorePlan, report: RestoreReport, lost: Sequence[str] =
     """For colleagues: where, how many, what went wrong by name, until when it can be undone."""
     lines = [f"Restore {report.run}: {report.result}. Snapshot {plan.wanted.snapshot[:12]} of {plan.snapshot_host or '?'} to {plan.host}:{shown(plan.preview.root)}."]
     lines.append("; ".join(f"{count:,} {WORDS.get(word, word)}" for word, count in sorted(report.counts.items())) + ".")
+    if plan.wanted.overrides:
+        lines.append(f"Set aside by an admin ({', '.join(plan.wanted.overrides)}): {plan.wanted.override_reason}")
     if why:
         lines.append(why)
     lines.append("Audited against the snapshot." if report.audited else "NOT audited: nothing is proven.")
