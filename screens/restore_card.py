@@ -83,10 +83,10 @@ def _items(preview: Preview, width: int, timezone: str) -> list[Line]:
     out: list[Line] = []
     for status in STATUS_ORDER:
         named = [item for item in preview.items if item.status == status]
-        count = max(preview.counts.get(status, 0), len(named))
+        count = preview.counts.get(status, 0) or len(named)
         if count:
-            more = count - len(named)
-            out += heading(_STATUS[status][0].capitalize(), width, f"{count:,}" if not more else f"{count:,}, {len(named):,} by name" if named else f"{count:,}, not by name")
+            some = len(named) < count
+            out += heading(_STATUS[status][0].capitalize(), width, f"{count:,}" if not some else f"{count:,}, {len(named):,} by name" if named else f"{count:,}, not by name")
             out += [_item(item, timezone) for item in named]
     return out
 

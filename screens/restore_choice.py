@@ -16,6 +16,7 @@ from console.ages import age, stamp
 from console.restore_places import account_behind, place_of
 from screens.backup_verbs import configured_job
 from screens.restore_flow import good_before
+from widgets.toned import Line
 
 if TYPE_CHECKING:
     from screens.base import ConsoleScreen
@@ -155,7 +156,8 @@ async def open_before(screen: ConsoleScreen, ref: Ref, about: About | None = Non
     wrong = ""
     text = ""
     while True:
-        above = [((" " + wrong, "warn"),)] if wrong else []
+        above: list[Line] = [((f" The {about.what} {about.path}, from {ref.id}", "title"),)] if about is not None and about.path else []
+        above += [((" " + wrong, "warn"),)] if wrong else []
         typed = await screen.bottom.ask("Before when was it good (14:30, 2026-11-24, yesterday, 2d; empty: newest)?", text, above=above)
         if typed is None:
             return

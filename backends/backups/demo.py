@@ -199,7 +199,7 @@ class DemoBackups(DemoExtracts):
             if query.job not in ("", job):
                 continue
             if job.startswith("jail01") and listed:
-                failed = max(one.time for one in listed) + timedelta(hours=2)
+                failed = min(max(one.time for one in listed) + timedelta(minutes=12), now() - timedelta(minutes=1))
                 found.append(BackupRun(self.name, job, "", failed, failed + timedelta(seconds=41), "failed", text="the repository was full", errors=("write /srv/restic/data: no space left on device",), error_count=1))
             for one in listed:
                 text = one.note.removeprefix("PARTIAL: ")
