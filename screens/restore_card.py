@@ -37,7 +37,7 @@ def card_lines(plan: RestorePlan, who: str, why: str, lacks: str, timezone: str,
         out += prose(f"REFUSED: {refusal.text}{aside}", width - 2, "bad", " ")
     out += prose(f"NOT ALLOWED: {lacks}", width - 2, "bad", " ") if lacks else []
     grave = [item for item in preview.items if item.status in GRAVE and item.action != "leave"][:FIRST]
-    out += [(), *_counts(plan), *(_item(item, timezone) for item in grave), *_needs(plan, width)]
+    out += [(), *_counts(plan), *(line for item in grave for line in _item(item, timezone, width)), *_needs(plan, width)]
     for title, texts, tone in (("Hazards", preview.hazards, "warn"), ("What can't be kept, and the like", preview.notes, "dim")):
         if texts:
             out += heading(title, width)
@@ -87,12 +87,16 @@ def _items(preview: Preview, width: int, timezone: str) -> list[Line]:
         if count:
             some = len(named) < count
             out += heading(_STATUS[status][0].capitalize(), width, f"{count:,}" if not some else f"{count:,}, {len(named):,} by name" if named else f"{count:,}, not by name")
-            out += [_item(item, timezone) for item in named]
+            out += [line for item in named for line in _item(item, timezone, width)]
     return out
 
 
-def _item(item: PreviewItem, timezone: str) -> Line:
+def _item(item: PreviewItem, timezone: str, width: int) -> list[Line]:
+    """One path; its two times on a line of their own where there is no room."""
     words, tone = _STATUS[item.status]
-    times = f"  live {stamp(item.live_time, timezone)}, backup {stamp(item.backup_time, timezone)}" if item.live_time and item.backup_time and item.status != "same" else ""
-    note = f"  {item.text}" if item.text else ""
-    return ((f"  {fit(words, 22)}", tone), (fit(_ACTION[item.action], 8), "bad" if item.action in ("replace", "remove") else "dim"), (path_words(item.live), ""), (times + note, "dim"))
+    times = f"live {stamp(item.live_time, timezone)}, backup {stamp(item.backup_time, timezone)}" if item.live_time and item.backup_time and item.status != "same" else ""
+    beside = "  ".join(text for text in (times, item.text) if text)
+    line: Line = ((f"  {fit(words, 22)}", tone), (fit(_ACTION[item.action], 8), "bad" if item.action in ("replace", "remove") else "dim"), (path_words(item.live), ""))
+    if width >= 120 or not beside:
+        return [(*line, (f"  {beside}" if beside else "", "dim"))]
+    return [line, *prose(beside, width - 26, "dim", " " * 24)]
