@@ -12,12 +12,14 @@ from backends.backups.contract import TellsProgress
 from backends.backups.extraction import ToolEvent
 from backends.contract import Change, Plan
 from backends.errors import BackendError, Invalid
+from backends.threads import in_thread
 from console.desk import Desk
 from console.perform import Confirmation, Performed, perform
 from console.sizes import size
 
 VERBS = ("run", "check", "forget", "prune")
 LOOK = 0.3
+LIVE = 10.0
 QUIET = 30.0
 """After so many seconds without news the job says that there are none."""
 
@@ -86,8 +88,21 @@ async def work(desk: Desk, spec: Mapping[str, Any], progress: Any) -> dict[str, 
     task = asyncio.create_task(
         perform(desk, change, confirm=confirm, ticket=spec.get("ticket"), reason=str(spec.get("reason") or ""), approver=str(spec.get("approver") or ""))
     )
-    await _watched(task, listener, progress)
+    try:
+        await _watched(task, listener, progress)
+    finally:
+        await _publish(desk, change.backend, backend)
     return _result(task.result(), listener)
+
+
+async def _publish(desk: Desk, name: str, backend: Any) -> None:
+    """The list as it is now, in the place of what the collector saw before: consoles must not show what is gone."""
+    try:
+        if hasattr(backend, "poll") and await in_thread(LIVE, desk.live.get, "backups", name, "repository") is not None:
+            polled = await backend.poll()
+            await in_thread(LIVE, lambda: desk.live.publish_poll("backups", name, polled, source="job"))
+    except BackendError:  # the collector's own round says what is wrong
+        return
 
 
 async def _watched(task: asyncio.Task[Performed], listener: Listener, progress: Any) -> None:

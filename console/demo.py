@@ -161,6 +161,9 @@ devices = {county.devices}
 adapter = "demo"
 seed = {county.seed}
 
+[restore]
+mailboxes = "/var/vmail/{{login}}"
+
 [accounts.directory]
 adapter = "embedded"
 {DESK_TEXTS}"""

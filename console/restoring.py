@@ -10,12 +10,12 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backends.backups.extraction import ExtractsFiles
 from backends.contract import Actor, Change, Outcome, Plan, Step
-from backends.errors import Conflict, Invalid, NotAllowed, Refused, Unsupported
+from backends.errors import Conflict, Invalid, Refused, Unsupported
 from backends.options import seconds
 from backends.restore.folders import shown
 from backends.restore.model import POLICIES, Destination, Preview, RestoreEvent, RestorePlan, RestoreReport, RunRow, Wanted
@@ -26,8 +26,8 @@ from backends.restore.runs import drop, interrupted, listed, purge, row
 from backends.restore.runs import undo_until as _undo_until
 from backends.restore.staging import sweep
 from backends.threads import in_thread
-from console.actions import ROLES
 from console.desk import Desk
+from console.restore_rights import deeds, lacking, own, refuse
 from console.sizes import size
 
 LOOK = 20.0
@@ -53,6 +53,8 @@ class Restores:
         self._taking: asyncio.Future[Any] | None = None
         self.ticket = ""
         """Ref of the ticket the next `perform` belongs to: the job notes its report there."""
+        self.only_looking = False
+        """A dry run: what the role lacks is in the plan's `missing`; else it is refused, and the ledger says so."""
 
     # -- what it works with -----------------------------------------------------------------------------
 
@@ -85,13 +87,18 @@ class Restores:
     async def preview(self, wanted: Wanted) -> RestorePlan:
         """What would happen, by name; writes nothing but its own folder. Cancelling the call stops it within a file.
 
-        Invalid (nothing chosen, no whole path), NotFound, NotAllowed (setting refusals aside is an admin's), the tool's errors.
+        Invalid (nothing chosen, no whole path), NotFound, NotAllowed (setting refusals aside, another host), the tool's errors.
         """
-        if wanted.overrides and ROLES.index(self._desk.actor.role) < ROLES.index("admin"):
-            raise NotAllowed("only an admin may set a refusal aside")
+        early = [*(["override"] if wanted.overrides else []), *(["host"] if wanted.destination.kind == "host" else [])]
+        why = lacking(self._desk, self._desk.actor, early) if early else ""
+        if why:
+            raise await in_thread(LOOK, refuse, self._desk, self._desk.actor, "restore", wanted, "", why)
         if not wanted.selection:
             raise Invalid("nothing is chosen", hint="Choose files or folders of the snapshot; an empty choice never means everything.")
         source = await self.source(wanted.backend)
+        nowhere = str(getattr(source, "nowhere", ""))
+        if nowhere and (wanted.destination.kind == "original" or (wanted.destination.kind == "host" and not wanted.destination.root)):
+            raise Refused(nowhere, hint="Restore into a new folder.")
         snapshot = await source.snapshot(wanted.snapshot)  # type: ignore[attr-defined]
         stop = threading.Event()
         point = Point(snapshot.id, snapshot.time, snapshot.host)
@@ -137,7 +144,20 @@ class Restores:
         make = {"restore": self._plan_restore, "undo-restore": self._plan_undo, "resume-restore": self._plan_resume, "discard-restore": self._plan_discard}
         if change.verb not in make:
             raise Unsupported(change.verb)
-        return await in_thread(LOOK * 3, make[change.verb], change)
+        return await in_thread(LOOK * 3, lambda: self._allowed(make[change.verb](change), actor))
+
+    def lacking(self, plan: RestorePlan) -> str:
+        """Why the acting person may not do this restore, with who may; "" when they may."""
+        return lacking(self._desk, self._desk.actor, deeds(plan))
+
+    def _allowed(self, plan: Plan, actor: Actor) -> Plan:
+        """The same for whoever starts it, resumes it, takes it back or gives it up. NotAllowed."""
+        change = plan.change
+        found = self.run(str(change.values.get("run") or change.target)).plan()
+        why = lacking(self._desk, actor, deeds(found))
+        if why and not self.only_looking:
+            raise refuse(self._desk, actor, change.verb, found.wanted, found.run, why)
+        return replace(plan, missing=(*plan.missing, why)) if why else plan
 
     def _plan_restore(self, change: Change) -> Plan:
         run = self.run(str(change.values["run"]))
@@ -162,7 +182,7 @@ class Restores:
         why = []
         if preview.removes:
             why.append("remove")
-        if plan.wanted.destination.kind == "mailbox" and not _own(plan.wanted.destination.root):
+        if plan.wanted.destination.kind == "mailbox" and not own(plan.wanted.destination.root):
             why.append("mailbox")
         if "system" in plan.wanted.overrides:
             why.append("system")
@@ -258,7 +278,13 @@ class Restores:
         return await in_thread(LOOK, self.run(run).events, since)
 
     async def cancel(self, run: str) -> str:
-        """Ask its job to stop. Refused when none works on it. What will be left behind, in words."""
+        """Ask its job to stop. Refused when none works on it, NotAllowed. What will be left behind, in words."""
+        if self._desk.read_only:
+            raise Refused("the console is read-only", hint="Start it without --read-only, or ask for the right.")
+        found = await in_thread(LOOK, self.run(run).plan)
+        why = self.lacking(found)
+        if why:
+            raise await in_thread(LOOK, refuse, self._desk, self._desk.actor, "cancel-restore", found.wanted, run, why)
         for job in await in_thread(LOOK, self._desk.jobs.list):
             if job.state in ("running", "starting") and self.run_of_job(job.id) == run:
                 self._desk.jobs.cancel(job.id, self._desk.actor)
@@ -282,13 +308,6 @@ class Restores:
             if state not in ("running", "starting"):
                 return str(state)
             await asyncio.sleep(0.1)
-
-
-def _own(root: bytes) -> bool:
-    try:
-        return os.lstat(root).st_uid == os.geteuid() != 0
-    except OSError:
-        return False
 
 
 def where(plan: RestorePlan) -> str:

@@ -50,7 +50,7 @@ class BackupScreen(ConsoleScreen):
             "backups.diff": self.compare, "backups.before": self.before, "backups.about": self.about, "backups.restore": self.open_current,
         }  # fmt: skip
         marks = mark_handlers(lambda: self.list.grid, self.list.show_head)
-        verbs = BackupVerbs(self, self.ref, lambda: [Ref.parse(key).id for key in self.list.grid.marked()], self.list.again)
+        verbs = BackupVerbs(self, self.ref, lambda: [Ref.parse(key).id for key in self.list.grid.marked()], self._again)
         return {**self.console.global_handlers(self), **move_handlers(lambda: self.list.grid), **marks, **lists.handlers(), **verbs.handlers(), **own}
 
     def scopes(self) -> tuple[str, ...]:
@@ -67,6 +67,11 @@ class BackupScreen(ConsoleScreen):
         self.trail.show([(f" Backups › {self.ref.id}", "bar-dim")])
         self.restore_focus()
         self.list.start()
+        self.flow(self._read_job())
+
+    def _again(self) -> None:
+        """After a verb: the list, and how the job stands."""
+        self.list.again()
         self.flow(self._read_job())
 
     async def _read_job(self) -> None:

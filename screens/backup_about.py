@@ -32,7 +32,7 @@ class BackupAboutScreen(PaperScreen):
     """Each part is asked on its own: one that fails says so, the others stand."""
 
     TITLE_LINE = "How it stands"
-    LEGEND: ClassVar[tuple[str, ...]] = ("backups.run", "backups.check", "backups.drill", "backups.forget", "backups.unlock", "list.page-down", "global.back", "global.help")
+    LEGEND: ClassVar[tuple[str, ...]] = ("backups.run", "backups.check", "backups.drill", "backups.forget", "backups.prune", "backups.unlock", "list.page-down", "global.back", "global.help")
 
     def __init__(self, ref: Ref) -> None:
         super().__init__()
@@ -124,7 +124,9 @@ def _drill_lines(state: Drill | None, past: Sequence[Drill], zone: str, width: i
     if state is None:
         return []
     due = f"due {stamp(state.due, zone)}" + (" OVERDUE" if state.overdue else "") if state.due is not None else ""
-    out: list[Line] = [*heading("Restore drills", width, due), ((f"  {state.result}  ", _DRILL_TONE[state.result]), (clean(state.text), "dim"))]
+    out: list[Line] = [*heading("Restore drills", width, due), ((f"  {state.result}  ", _DRILL_TONE[state.result]), (clean(state.text).removeprefix(f"{state.result}: "), "dim"))]
+    if state.evidence:
+        out += prose(f"evidence {clean(state.evidence)}, hash {state.hash[:12]}", width - 4, "dim", "    ")
     for drill in past[:5]:
         out.append(((f"  {stamp(drill.at, zone)}  ", "dim"), (fit(drill.result, 11), _DRILL_TONE[drill.result]), (f"{drill.files:,} files in {span(drill.seconds)}, seed {drill.seed}", "")))
     return out
@@ -134,7 +136,9 @@ def _lock_lines(locks: Sequence[Lock], zone: str, width: int) -> list[Line]:
     out: list[Line] = heading("Locks", width, str(len(locks) or "none"))
     for lock in locks:
         kind = "exclusive" if lock.exclusive else "shared"
-        out.append(((f"  {fit('stale' if lock.stale else 'in use', 8)}", "warn" if lock.stale else ""), (f"{kind}, {clean(lock.host)} pid {lock.pid} of {clean(lock.user)}, since {stamp(lock.since, zone)}  ", ""), (clean(lock.proof), "dim")))
+        held = f"{kind}, {clean(lock.host)} pid {lock.pid} of {clean(lock.user)}, since {stamp(lock.since, zone)}"
+        out.append(((f"  {fit('stale' if lock.stale else 'in use', 8)}", "warn" if lock.stale else ""), (held, "")))
+        out += prose(clean(lock.proof), width - 12, "dim", "          ")
     return out
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from backends.backups.contract import RunsBackups
 from backends.backups.model import BackupJob, Lock
-from backends.contract import Change, Ref
+from backends.contract import Change, Plan, Ref
 from backends.text import clean
 from backends.threads import in_thread
 from console.backup_jobs import spec_of
-from console.perform import perform
+from console.perform import Confirmation, perform
 from screens.confirming import confirm_on
 from screens.restore_flow import ticket_in_view
 
@@ -33,7 +33,7 @@ class BackupVerbs:
         """Action id -> handler."""
         return {
             "backups.run": self.run, "backups.check": self.check, "backups.forget": self.forget, "backups.hold": self.hold, "backups.unhold": self.unhold,
-            "backups.unlock": self.unlock, "backups.drill": self.drill,
+            "backups.unlock": self.unlock, "backups.drill": self.drill, "backups.prune": self.prune,
         }  # fmt: skip
 
     async def _backend(self) -> Any:
@@ -61,10 +61,35 @@ class BackupVerbs:
 
     async def check(self) -> None:
         """The structure, or also a share of the data."""
-        items = [("s", "0", "its structure"), ("t", "10", "structure and a tenth of the data"), ("a", "100", "structure and all data: slow")]
+        whole = getattr(await self._backend(), "adapter", "") == "borg"  # borg reads no share of the data
+        shares = [] if whole else [("t", "10", "structure and a tenth of the data"), ("p", "?", "structure and another share of the data")]
+        items = [("s", "0", "its structure"), *shares, ("a", "100", "structure and all data: slow")]
         answer = await self._screen.bottom.choose("Check the repository:", items)
+        if answer == "?":
+            answer = await self._percent()
         if answer is not None:
             await self._long(Change("backups", self._ref.backend, "check", values={"percent": int(answer)}))
+
+    async def _percent(self) -> str | None:
+        wrong = ""
+        while True:
+            typed = await self._screen.bottom.ask("How much of the data, in percent (1 to 100)?", "25", above=[((" " + wrong, "warn"),)] if wrong else ())
+            if typed is None:
+                return None
+            number = typed.strip().rstrip("% ")
+            if number.isdigit() and 0 < int(number) <= 100:
+                return number
+            wrong = f"{typed.strip()!r} is no whole number from 1 to 100."
+
+    async def prune(self) -> None:
+        """Apart from forgetting, on purpose; what stands against it is shown."""
+        change = Change("backups", self._ref.backend, "prune", values={})
+        self._plan_first(change, ("now", "do it though something was forgotten less than a day ago"))
+
+    def _plan_first(self, change: Change, aside: tuple[str, str]) -> None:
+        from screens.backup_plan import BackupPlanScreen
+
+        self._screen.app.push_screen(BackupPlanScreen(change, aside, lambda *what: self._screen.flow(self._begin(*what))))
 
     async def forget(self) -> None:
         """By a policy: what goes and what stays is shown by name before the yes."""
@@ -80,7 +105,8 @@ class BackupVerbs:
                 self._screen.say(f"{word!r}: write it as daily=14; there are {', '.join(_KEEPS)}.", "warn")
                 return
             keep[name] = int(number) if number.isdigit() else number
-        await self._long(Change("backups", self._ref.backend, "forget", values={"keep": keep, "job": self._ref.id}))
+        change = Change("backups", self._ref.backend, "forget", values={"keep": keep, "job": self._ref.id})
+        self._plan_first(change, ("many", "let so many go at once, on purpose"))
 
     async def hold(self) -> None:
         """Each with the reason."""
@@ -139,6 +165,10 @@ class BackupVerbs:
         if said is None:
             screen.say("Nothing was done.", "dim")
             return
+        await self._begin(change, plan, said)
+
+    async def _begin(self, change: Change, plan: Plan, said: Confirmation) -> None:
+        screen = self._screen
         ticket = ticket_in_view(screen) or None
         ident = await in_thread(5.0, lambda: screen.desk.jobs.start("backups", spec_of(change, plan, said, ticket, said.reason, ""), screen.desk.actor))
         self._started(ident, plan.summary)

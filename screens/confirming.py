@@ -23,6 +23,22 @@ def confirm_on(screen: ConsoleScreen, shown: Callable[[Plan], None] = lambda pla
             return None
         needs_reason = plan.danger >= 2 and not plan.change.values.get("reason")
         reason = await screen.bottom.ask("Why? (goes into the record)") if needs_reason else ""
-        return None if reason is None else Confirmation(typed=word, reason=reason)
+        if reason is None:
+            return None
+        approver = await second_person(screen) if plan.danger == 3 else ""
+        return None if approver is None else Confirmation(word, reason, approver)
 
     return confirm
+
+
+async def second_person(screen: ConsoleScreen) -> str | None:
+    """The login of who agreed, for the record; None when it was left. Asked again for the own login or nothing."""
+    wrong = ""
+    while True:
+        above = [((" " + wrong, "warn"),)] if wrong else ()
+        typed = await screen.bottom.ask("Who agreed to it (login of the second person)?", above=above)
+        if typed is None:
+            return None
+        if typed.strip() and typed.strip() != screen.desk.actor.login:
+            return typed.strip()
+        wrong = "A second person must agree: not you yourself. Their login goes into the record."

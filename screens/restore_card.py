@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from backends.restore.model import POLICIES, PreviewItem, RestorePlan
+from backends.restore.model import POLICIES, STATUS_ORDER, Preview, PreviewItem, RestorePlan
 from console.ages import span, stamp
 from console.restoring import where
 from console.sizes import size
@@ -18,33 +16,34 @@ _STATUS = {
     "changed": ("changed", "warn"), "older": ("older", ""), "meta": ("owner or mode", "dim"), "new": ("new", "ok"), "same": ("same", "dim"),
 }  # fmt: skip
 _ACTION = {"put": "put", "replace": "REPLACE", "remove": "REMOVE", "folder": "folder", "leave": "leave", "blocked": "blocked"}
-SHOWN = 60
 GRAVE = ("newer", "type", "blocked", "extra")
 FIRST = 6
 """Grave ones named right below the counts, before anything else."""
 
 
-def card_lines(plan: RestorePlan, who: str, why: str, timezone: str, width: int) -> list[Line]:
-    """The card for a width; what is grave stands first."""
+def card_lines(plan: RestorePlan, who: str, why: str, lacks: str, timezone: str, width: int) -> list[Line]:
+    """The card for a width; what is grave stands first. `lacks` is why the acting person may not do it, or ""."""
     preview, wanted = plan.preview, plan.wanted
     out: list[Line] = [()]
     taken = f"{stamp(plan.snapshot_time, timezone)}, {old(plan.snapshot_time)}" if plan.snapshot_time else ""
     out += _pair("from", f"snapshot {wanted.snapshot[:10]} of {plan.snapshot_host or 'an unknown host'}, {taken}", width)
     out += _pair("to", where(plan), width, "title")
     out += _pair("what", ", ".join(path_words(path) for path in wanted.selection[:6]) + (f" and {len(wanted.selection) - 6} more" if len(wanted.selection) > 6 else ""), width)
-    if wanted.destination.kind != "new":
-        out += _pair("how", POLICIES[wanted.policy], width)
+    if wanted.destination.kind in ("original", "into") or (wanted.destination.kind == "host" and not wanted.destination.root):
+        out += _pair("how", POLICIES[wanted.policy] + (", the content compared too" if wanted.thorough else ""), width)
     out += _pair("who, why", f"{who}: {why}", width)
     for refusal in preview.refusals:
-        out += prose(f"REFUSED: {refusal.text}", width - 2, "bad", " ")
+        aside = f" (an admin may set it aside: O, {refusal.name})" if refusal.name else ""
+        out += prose(f"REFUSED: {refusal.text}{aside}", width - 2, "bad", " ")
+    out += prose(f"NOT ALLOWED: {lacks}", width - 2, "bad", " ") if lacks else []
     grave = [item for item in preview.items if item.status in GRAVE and item.action != "leave"][:FIRST]
-    out += [(), *_counts(plan), *(_item(item, timezone) for item in grave), *_needs(plan, width)]
+    out += [(), *_counts(plan), *(line for item in grave for line in _item(item, timezone, width)), *_needs(plan, width)]
     for title, texts, tone in (("Hazards", preview.hazards, "warn"), ("What can't be kept, and the like", preview.notes, "dim")):
         if texts:
             out += heading(title, width)
             for text in texts:
                 out += prose(text, width - 3, tone, "  ")
-    out += _items(preview.items, width, timezone)
+    out += _items(preview, width, timezone)
     return out
 
 
@@ -79,15 +78,25 @@ def _needs(plan: RestorePlan, width: int) -> list[Line]:
     ], width, 2 if width >= 100 else 1)  # fmt: skip
 
 
-def _items(items: Sequence[PreviewItem], width: int, timezone: str) -> list[Line]:
-    if not items:
-        return []
-    out = heading("By name, the gravest first", width, f"the first {min(len(items), SHOWN)}")
-    return [*out, *(_item(item, timezone) for item in items[:SHOWN])]
+def _items(preview: Preview, width: int, timezone: str) -> list[Line]:
+    """All that are kept by name, a class after the other, the gravest first; each class says how many it has in all."""
+    out: list[Line] = []
+    for status in STATUS_ORDER:
+        named = [item for item in preview.items if item.status == status]
+        count = preview.counts.get(status, 0) or len(named)
+        if count:
+            some = len(named) < count
+            out += heading(_STATUS[status][0].capitalize(), width, f"{count:,}" if not some else f"{count:,}, {len(named):,} by name" if named else f"{count:,}, not by name")
+            out += [line for item in named for line in _item(item, timezone, width)]
+    return out
 
 
-def _item(item: PreviewItem, timezone: str) -> Line:
+def _item(item: PreviewItem, timezone: str, width: int) -> list[Line]:
+    """One path; its two times on a line of their own where there is no room."""
     words, tone = _STATUS[item.status]
-    times = f"  live {stamp(item.live_time, timezone)}, backup {stamp(item.backup_time, timezone)}" if item.live_time and item.backup_time and item.status != "same" else ""
-    note = f"  {item.text}" if item.text else ""
-    return ((f"  {fit(words, 22)}", tone), (fit(_ACTION[item.action], 8), "bad" if item.action in ("replace", "remove") else "dim"), (path_words(item.live), ""), (times + note, "dim"))
+    times = f"live {stamp(item.live_time, timezone)}, backup {stamp(item.backup_time, timezone)}" if item.live_time and item.backup_time and item.status != "same" else ""
+    beside = "  ".join(text for text in (times, item.text) if text)
+    line: Line = ((f"  {fit(words, 22)}", tone), (fit(_ACTION[item.action], 8), "bad" if item.action in ("replace", "remove") else "dim"), (path_words(item.live), ""))
+    if width >= 120 or not beside:
+        return [(*line, (f"  {beside}" if beside else "", "dim"))]
+    return [line, *prose(beside, width - 26, "dim", " " * 24)]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.backups.model import Snapshot
 from backends.errors import Invalid
-from backends.restore.model import POLICIES, Destination, Policy, Wanted
-from backends.threads import in_thread
+from backends.restore.model import POLICIES, Policy, Wanted
 from console.ages import age, stamp, zone
 from console.perform import check_ticket
+from screens.restore_where import destination, in_view
 from screens.ticket_number import ticket_number
 
 if TYPE_CHECKING:
@@ -38,26 +36,13 @@ class Chosen:
 
 def ticket_in_view(screen: ConsoleScreen) -> str:
     """The ticket one came from: its reference, "" when none lies below this screen."""
-    for below in reversed(screen.app.screen_stack):
-        ref = getattr(below, "ref", None)
-        if ref is not None and ref.domain == "tickets":
-            return str(ref)
-    return ""
+    ref = in_view(screen, "tickets")
+    return str(ref) if ref is not None else ""
 
 
 def old(at: datetime) -> str:
     """"3d old", "just now"."""
     return "just now" if age(at) == "now" else f"{age(at)} old"
-
-
-def new_folder(snapshot: Snapshot, timezone: str) -> str:
-    """A folder that is not there yet, named by what it will hold."""
-    taken = snapshot.time.astimezone(zone(timezone))
-    base = Path.home() / f"restored-{snapshot.host or 'backup'}-{taken:%Y%m%d-%H%M}"
-    tried, number = base, 2
-    while os.path.lexists(tried):
-        tried, number = Path(f"{base}-{number}"), number + 1
-    return str(tried)
 
 
 async def restore(screen: ConsoleScreen, backend: str, snapshot: Snapshot, selection: Sequence[bytes], words: str) -> None:
@@ -71,10 +56,10 @@ async def restore(screen: ConsoleScreen, backend: str, snapshot: Snapshot, selec
         screen.say("This snapshot can't be read; take another one.", "warn")
         return
     taken = f"{stamp(snapshot.time, screen.desk.config.timezone)} ({old(snapshot.time)})"
-    to = await _destination(screen, snapshot, f"Restore {words} of {taken}: where to?")
+    to = await destination(screen, backend, snapshot, selection, f"Restore {words} of {taken}: where to?")
     if to is None:
         return
-    policy = await _policy(screen) if to.kind != "new" else "differs"
+    policy = await _policy(screen) if to.kind in ("original", "into") or (to.kind == "host" and not to.root) else "differs"
     if policy is None:
         return
     why = await _why(screen)
@@ -86,21 +71,6 @@ async def restore(screen: ConsoleScreen, backend: str, snapshot: Snapshot, selec
         return
     wanted = Wanted(backend, snapshot.id, tuple(selection), to, policy)
     screen.app.push_screen(RestoreCheckScreen(Chosen(wanted, snapshot, ticket, await ticket_number(screen.desk, ticket), reason, tell)))
-
-
-async def _destination(screen: ConsoleScreen, snapshot: Snapshot, title: str) -> Destination | None:
-    fresh = await in_thread(5.0, new_folder, snapshot, screen.desk.config.timezone)
-    host = os.uname().nodename
-    foreign = f"   (the backup is of {snapshot.host}, this is {host})" if snapshot.host and snapshot.host.split(".")[0] != host.split(".")[0] else ""
-    items = [("n", "new", f"a new folder   {fresh}"), ("o", "original", f"the original place on this host{foreign}"), ("i", "into", "into a folder that is there")]
-    kind = await screen.bottom.choose(title, items)
-    if kind is None or kind == "original":
-        return None if kind is None else Destination("original")
-    folder = await screen.bottom.ask("Into the new folder:" if kind == "new" else "Into the folder:", fresh if kind == "new" else "")
-    if not folder or not folder.strip():
-        return None
-    root = os.fsencode(os.path.abspath(os.path.expanduser(folder.strip())))
-    return Destination("new" if kind == "new" else "into", root)
 
 
 async def _policy(screen: ConsoleScreen) -> Policy | None:

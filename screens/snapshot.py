@@ -66,7 +66,7 @@ class SnapshotScreen(ConsoleScreen):
         self.entries: list[Entry] = []
         self._places: dict[bytes, int] = {}
         self._filter = ""
-        self._home = b"/"
+        self._home = path
         """Where esc leaves the snapshot."""
 
     def body(self) -> ComposeResult:

@@ -48,6 +48,7 @@ class Verbs:
             "accounts.unlock": lambda: self.plain("unlock"), "accounts.enable": lambda: self.plain("enable"),
             "accounts.disable": lambda: self.plain("disable"), "accounts.add-member": lambda: self._membership("add-member"),
             "accounts.remove-member": lambda: self._membership("remove-member"), "accounts.expiry": self.expiry, "list.undo": self.undo,
+            **{f"{domain}.restore": self.restore for domain in ("tickets", "devices", "accounts")},
         }  # fmt: skip
 
     # -- the one way ------------------------------------------------------------------------------------
@@ -173,6 +174,14 @@ class Verbs:
             if opened.backend is not None and (ref is None or opened.name == ref.backend):
                 return opened.backend
         return None
+
+    async def restore(self) -> None:
+        """Files for the record: it stands open below, so that the restore knows its ticket, host or mailbox."""
+        from screens.restore_choice import restore_of
+
+        targets = self.targets()
+        if targets:
+            await restore_of(self._screen, Ref.parse(targets[0]))
 
     # -- devices and accounts ---------------------------------------------------------------------------
 

@@ -6,15 +6,33 @@ import fnmatch
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from backends.backups.demo_extract import DemoExtracts
+from backends.backups.demo_files import NIGHTS, DemoTree, draw
 from backends.backups.listing import page_of_jobs, page_of_snapshots
-from backends.backups.model import BackupQuery, BackupRow, Diff, Difference, Entry, Found, Protection, Repository, Snapshot, SnapshotQuery
+from backends.backups.model import (
+    BackupQuery,
+    BackupRow,
+    BackupRun,
+    Content,
+    Diff,
+    Difference,
+    Entry,
+    Found,
+    Protection,
+    Repository,
+    RunQuery,
+    Snapshot,
+    SnapshotQuery,
+)  # fmt: skip
 from backends.backups.protection import protection
-from backends.contract import Health, Page, Site, now
-from backends.errors import NotFound
+from backends.contract import Actor, Change, Health, Outcome, Page, Plan, Site, Step, now, plan_by_verb
+from backends.errors import Invalid, NotFound
 from backends.options import Option
+from backends.text import clean
 
 JOBS = (
     ("fs01", "/srv/share"), ("fs01", "/srv/home"), ("mail01", "/var/vmail"), ("sql01", "/var/backups/sql"), ("gis01", "/srv/gis"), ("web01", "/var/www"),
@@ -24,19 +42,11 @@ JOBS = (
     ("fleet01", "/opt/fleet"), ("water01", "/opt/scada-config"), ("airport01", "/srv/ops"), ("health01", "/srv/clinic"), ("rec01", "/srv/bookings"),
     ("museum01", "/srv/archive"), ("fire01", "/srv/reports"), ("jail01", "/srv/rosters"), ("dev01", "/srv/test"),
 )  # fmt: skip
-NIGHTS = 90
 RPO = 26 * 3600.0
-_DEPARTMENTS = ("Assessor", "Clerk", "Finance", "Health", "Library", "Public Works", "Sheriff", "Treasurer")
-_WORDS = ("budget", "minutes", "agenda", "contract", "inventory", "roster", "permit", "invoice", "report", "plan", "map", "letter")
-_ENDS = (".docx", ".xlsx", ".pdf", ".csv", ".png", ".txt")
 
 
-def _draw(*parts: object) -> int:
-    return int.from_bytes(hashlib.blake2b("|".join(map(str, parts)).encode(), digest_size=8).digest(), "big")
-
-
-class DemoBackups:
-    """The backups domain without a repository. File trees are drawn by hash when they are looked at."""
+class DemoBackups(DemoExtracts):
+    """The backups domain without a repository. File trees are drawn by hash when they are looked at, and can be restored as such."""
 
     domain: ClassVar[str] = "backups"
     adapter: ClassVar[str] = "demo"
@@ -45,7 +55,10 @@ class DemoBackups:
     def __init__(self, name: str, options: Mapping[str, Any], site: Site) -> None:
         self.name = name
         self._seed = int(options.get("seed") or 7)
+        self.tree = DemoTree(self._seed)
         self._kept: tuple[datetime, dict[str, list[Snapshot]]] | None = None
+        self._holds: dict[str, str] = {}
+        """Snapshot -> why it is held: kept as long as the console runs."""
 
     async def open(self) -> None:
         """Nothing to connect to."""
@@ -64,7 +77,7 @@ class DemoBackups:
         hour = now().replace(minute=0, second=0, microsecond=0)
         if self._kept is None or self._kept[0] != hour:
             self._kept = (hour, {f"{host}:{path}": self._nights(place, host, path) for place, (host, path) in enumerate(JOBS)})
-        return self._kept[1]
+        return {job: [replace(one, hold=self._holds.get(one.id, "")) for one in listed] for job, listed in self._kept[1].items()} if self._holds else self._kept[1]
 
     def _nights(self, place: int, host: str, path: str) -> list[Snapshot]:
         if host == "dev01":
@@ -77,7 +90,7 @@ class DemoBackups:
         for back in range(NIGHTS):
             night = (moment - timedelta(days=back)).replace(hour=1, minute=0, second=0, microsecond=0) + timedelta(minutes=place * 7 % 240)
             late = host == "museum01" and back < 3
-            hole = _draw(self._seed, host, path, night.date()) % 100 < 2
+            hole = draw(self._seed, host, path, night.date()) % 100 < 2
             if night > moment or late or hole:
                 continue
             ident = hashlib.sha256(f"{self._seed}{host}{path}{night:%Y%m%d}".encode()).hexdigest()
@@ -136,75 +149,22 @@ class DemoBackups:
 
     async def snapshot(self, id: str) -> Snapshot:
         """By full or short id."""
+        return self.by_id(id)
+
+    def by_id(self, id: str) -> Snapshot:
+        """The same, for those that block."""
         for snapshots in self._history().values():
             for snapshot in snapshots:
                 if len(id) >= 4 and snapshot.id.startswith(id):
                     return snapshot
-        raise NotFound(f"snapshot {id}")
+        raise NotFound(f"snapshot {clean(id)}")
 
     # -- files ------------------------------------------------------------------------------------------
 
     async def files(self, snapshot: str, path: bytes = b"/") -> Sequence[Entry]:
         """Drawn by hash: the same path holds the same files, some change from night to night."""
         found = await self.snapshot(snapshot)
-        return self._list(found, path.rstrip(b"/") or b"/")
-
-    def _list(self, snapshot: Snapshot, path: bytes) -> list[Entry]:
-        root = snapshot.paths[0].encode()
-        if path != root and root.startswith(path.rstrip(b"/") + b"/"):
-            name = root[len(path.rstrip(b"/")) + 1 :].split(b"/")[0]
-            return [self._entry(snapshot, path.rstrip(b"/") + b"/" + name, True)]
-        depth = path.count(b"/") - root.count(b"/")
-        if not (path == root or path.startswith(root + b"/")) or depth > 3:
-            raise NotFound(f"{path.decode('utf-8', 'replace')} is not in the snapshot")
-        draw = _draw(self._seed, path)
-        folders = (
-            list(_DEPARTMENTS)
-            if depth == 0
-            else [str(2022 + n) for n in range(5)]
-            if depth == 1
-            else [word if word.endswith("s") else word.removesuffix("y") + "ies" if word.endswith("y") else word + "s" for word in _WORDS[: draw % 6]]
-            if depth == 2
-            else []
-        )
-        inside = path + b"/"
-        entries = [self._entry(snapshot, inside + folder.encode(), True) for folder in folders]
-        for number in range(draw % 14 + (3 if depth > 1 else 0)):
-            word = _WORDS[_draw(path, number) % len(_WORDS)]
-            born = _draw(path, number, "born") % (NIGHTS * 2)
-            if (now() - snapshot.time).days < born:
-                file = f"{word}-{_draw(path, number) % 900 + 100}{_ENDS[_draw(path, number, 'end') % len(_ENDS)]}"
-                entries.append(self._entry(snapshot, inside + file.encode(), False))
-        return sorted(entries, key=lambda entry: (entry.kind != "dir", entry.name))
-
-    def _version(self, path: bytes, snapshot: Snapshot) -> int:
-        """A file changes every few nights."""
-        pace = _draw(path, "pace") % 60 + 2
-        return (snapshot.time.toordinal() + _draw(path)) // pace
-
-    def _entry(self, snapshot: Snapshot, path: bytes, folder: bool) -> Entry:
-        draw = _draw(path, self._version(path, snapshot))
-        pace = _draw(path, "pace") % 60 + 2
-        days = draw % 30 if folder else (snapshot.time.toordinal() + _draw(path)) % pace
-        changed = snapshot.time - timedelta(days=days, minutes=draw % 700)
-        return Entry(
-            path,
-            path.rsplit(b"/", 1)[-1].decode(),
-            "dir" if folder else "file",
-            0 if folder else int(10 ** (2.5 + draw % 400 / 100)),
-            0o750 if folder else 0o640,
-            "share",
-            "staff",
-            changed,
-        )
-
-    def _walk(self, snapshot: Snapshot, path: bytes) -> list[Entry]:
-        out: list[Entry] = []
-        for entry in self._list(snapshot, path):
-            out.append(entry)
-            if entry.kind == "dir":
-                out += self._walk(snapshot, entry.path)
-        return out
+        return self.tree.children(found, path.rstrip(b"/") or b"/")
 
     async def find(self, pattern: str, snapshot: str = "") -> Sequence[Found]:
         """In one snapshot, or in the newest of each job."""
@@ -212,15 +172,46 @@ class DemoBackups:
         return [
             Found(one.id, entry)
             for one in chosen
-            for entry in self._walk(one, one.paths[0].encode())
+            for entry in self.tree.walk(one, one.paths[0].encode())
             if fnmatch.fnmatch(entry.name, pattern)
         ][:500]
+
+    async def versions(self, path: bytes, job: str = "") -> Sequence[Found]:
+        """One file through the nights, newest first."""
+        chosen = [one for name, listed in self._history().items() if job in ("", name) for one in listed if self.tree.inside(one, path)]
+        found = ((one, self.tree.entry_of(one, path)) for one in sorted(chosen, key=lambda one: one.time, reverse=True))
+        return [Found(one.id, entry) for one, entry in found if entry is not None and entry.kind == "file"]
+
+    async def read(self, snapshot: str, path: bytes, limit: int = 65536) -> Content:
+        """Its beginning, as a restore would bring it back."""
+        entry = self.file_of(snapshot, path)
+        data = b""
+        for block in self.tree.content(entry):
+            data += block
+            if len(data) >= limit:
+                break
+        return Content(data[:limit], entry.size > limit)
+
+    async def runs(self, query: RunQuery, offset: int = 0, limit: int = 100) -> Page[BackupRun]:
+        """A run a snapshot, and the night that failed."""
+        found: list[BackupRun] = []
+        for job, listed in self._history().items():
+            if query.job not in ("", job):
+                continue
+            if job.startswith("jail01") and listed:
+                failed = min(max(one.time for one in listed) + timedelta(minutes=12), now() - timedelta(minutes=1))
+                found.append(BackupRun(self.name, job, "", failed, failed + timedelta(seconds=41), "failed", text="the repository was full", errors=("write /srv/restic/data: no space left on device",), error_count=1))
+            for one in listed:
+                text = one.note.removeprefix("PARTIAL: ")
+                found.append(BackupRun(self.name, job, one.id, one.time, one.time + timedelta(seconds=one.duration or 0), "partial" if text else "ok", one.files, one.size, one.added, text))
+        found = sorted((run for run in found if not query.faults or run.result != "ok"), key=lambda run: run.started, reverse=True)
+        return Page(tuple(found[offset : offset + limit]), len(found))
 
     async def diff(self, old: str, new: str) -> Diff:
         """By path and version."""
         first, second = await self.snapshot(old), await self.snapshot(new)
-        before = {entry.path: entry for entry in self._walk(first, first.paths[0].encode()) if entry.kind == "file"}
-        after = {entry.path: entry for entry in self._walk(second, second.paths[0].encode()) if entry.kind == "file"}
+        before = {entry.path: entry for entry in self.tree.walk(first, first.paths[0].encode()) if entry.kind == "file"}
+        after = {entry.path: entry for entry in self.tree.walk(second, second.paths[0].encode()) if entry.kind == "file"}
         items = [Difference(path, "+") for path in sorted(after.keys() - before.keys())] + [
             Difference(path, "-") for path in sorted(before.keys() - after.keys())
         ]
@@ -228,3 +219,36 @@ class DemoBackups:
         items += [Difference(path, "M") for path in changed]
         return Diff(tuple(items), len(after.keys() - before.keys()), len(before.keys() - after.keys()), len(changed),
                     sum(after[path].size for path in after.keys() - before.keys()), sum(before[path].size for path in before.keys() - after.keys()))  # fmt: skip
+
+    # -- holds ------------------------------------------------------------------------------------------
+
+    async def plan(self, change: Change, actor: Actor) -> Plan:
+        """By the verb; the demo knows holds."""
+        return await plan_by_verb(self, change, actor)
+
+    async def plan_hold(self, change: Change, actor: Actor) -> Plan:
+        """Kept as long as the console runs."""
+        one, reason = await self.snapshot(change.target), clean(str(change.values.get("reason") or "")).strip()
+        if not reason:
+            raise Invalid(fields={"reason": "say why it must stay"})
+        back = Change("backups", self.name, "unhold", one.id)
+        return Plan(change, f"Hold {one.short_id} of {one.time:%Y-%m-%d %H:%M}", (Step("hold", one.hold or "none", reason),), ("the demo forgets it when it ends",), 1,
+                    inverse=back, expected={"hold": reason})  # fmt: skip
+
+    async def plan_unhold(self, change: Change, actor: Actor) -> Plan:
+        """A policy may let it go again."""
+        one = await self.snapshot(change.target)
+        if not one.hold:
+            raise Invalid(f"{one.short_id} is not held")
+        back = Change("backups", self.name, "hold", one.id, values={"reason": one.hold})
+        return Plan(change, f"Release {one.short_id} of {one.time:%Y-%m-%d %H:%M}", (Step("hold", one.hold, "none"),), (), 2, inverse=back, expected={"hold": ""}, confirm_word=one.short_id)
+
+    async def apply(self, plan: Plan, actor: Actor, op_id: str) -> Outcome:
+        """Only what was planned."""
+        self._holds[plan.change.target] = str(plan.expected["hold"])
+        return Outcome("done", "", plan.change.target)
+
+    async def read_back(self, plan: Plan, outcome: Outcome) -> tuple[Mapping[str, Any], Any]:
+        """As it is listed."""
+        one = await self.snapshot(outcome.target)
+        return {"hold": one.hold}, one

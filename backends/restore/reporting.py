@@ -110,6 +110,8 @@ def private_text(plan: RestorePlan, report: RestoreReport, lost: Sequence[str] =
     lines = [f"Restore {report.run}: {report.result}. Snapshot {plan.wanted.snapshot[:12]} of {plan.snapshot_host or '?'} to {plan.host}:{shown(plan.preview.root)}."]
     lines.append("; ".join(f"{count:,} {WORDS.get(word, word)}" for word, count in sorted(report.counts.items())) + ".")
     lines.append("Audited against the snapshot." if report.audited else "NOT audited: nothing is proven.")
+    if plan.wanted.overrides:
+        lines.append(f"Set aside by an admin ({', '.join(plan.wanted.overrides)}): {plan.wanted.override_reason}")
     if why:
         lines.append(why)
     wrong = [item for item in report.named if item.word in ("failed", "conflict")]

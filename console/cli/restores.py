@@ -7,7 +7,6 @@ import dataclasses
 import os
 from typing import Any
 
-from backends.errors import Invalid
 from backends.restore.codec import plain
 from backends.restore.folders import shown
 from backends.restore.model import POLICIES, Destination, RestorePlan, Wanted
@@ -18,6 +17,7 @@ from console.cli.writing import EXIT as OUTCOMES
 from console.cli.writing import Asking, show_performed, show_plan
 from console.desk import Desk
 from console.perform import check_ticket, perform
+from console.restore_places import far_place
 from console.restoring import Restores
 
 ENDS = {"done": 0, "undone": 0, "partial": 3, "cancelled": 3, "failed": 1, "interrupted": 1}
@@ -90,11 +90,7 @@ def _destination(args: argparse.Namespace) -> Destination:
     if args.database:
         return Destination("postgres", host=args.server, port=args.port, user=args.user, database=args.database, password=args.password)
     if args.on:
-        user, _, host = args.on.rpartition("@")
-        name, _, port = host.partition(":")
-        if not user or (port and not port.isdigit()):
-            raise Invalid(fields={"on": "give USER@HOST or USER@HOST:PORT"})
-        return Destination("host", os.fsencode(args.folder), name, int(port or 22), user, args.key, args.known_hosts)
+        return far_place(args.on, args.folder, args.key, args.known_hosts)
     return Destination("original")
 
 
@@ -115,6 +111,7 @@ async def restore(desk: Desk, args: argparse.Namespace, out: Output) -> int:
 
 
 async def _dry(desk: Desk, work: Restores, plan: RestorePlan, args: argparse.Namespace, out: Output) -> int:
+    work.only_looking = True
     performed = await perform(desk, work.change(plan, args.tell_requester), confirm=Asking(args, out).confirm, dry_run=True, via=work)
     if out.json:
         preview = plan.preview

@@ -53,7 +53,7 @@ class Site:
         self.file = place / "c.toml"
         self.file.write_text(
             f'[tickets.desk]\nadapter = "embedded"\n[backups.vault]\nadapter = "restic"\nrepository = "{place}/repo"\npassword = "file:{place}/secret"\nprogram = "{program}"\n'
-            '[restore]\nsecond_person = ["remove"]\n'
+            '[restore]\nsecond_person = ["remove"]\n[roles]\ndefault = "admin"\n'
         )
         self.data = place / "data"
         self.id = self.json("backups", "snapshots")["items"][0]["id"]
