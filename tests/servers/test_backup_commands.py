@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.servers import cheap_restic
 from tests.servers.backup_places import need
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "source/a.txt").write_text("one\n")
     (place / "pass").write_text("p\n")
     (place / "pass").chmod(0o600)
-    subprocess.run(["restic", "init", "-q", "-r", str(place / "repo")], env={**os.environ, "RESTIC_PASSWORD": "p", "HOME": str(place)}, check=True)
+    cheap_restic.repository(place / "repo", "p")
     (place / "config.toml").write_text(f"""
 [roles]
 default = "admin"

@@ -19,6 +19,7 @@ import pytest
 from console.config import load_config
 from console.jobs import Jobs
 from console.ledger import Ledger
+from tests.servers import cheap_restic
 
 pytestmark = [pytest.mark.server]
 ROOT = Path(__file__).parent.parent.parent
@@ -44,8 +45,8 @@ class Site:
         (place / "secret").write_text("very-secret\n")
         (place / "secret").chmod(0o600)
         own = {"RESTIC_REPOSITORY": str(place / "repo"), "RESTIC_PASSWORD_FILE": str(place / "secret"), "RESTIC_CACHE_DIR": str(place / "cache")}
-        for words in (["init"], ["backup", str(self.share), "--host", "fs01"]):
-            subprocess.run(["restic", "-q", *words], env={**os.environ, **own}, check=True, capture_output=True, timeout=60)
+        cheap_restic.repository(place / "repo", "very-secret")
+        subprocess.run(["restic", "-q", "backup", str(self.share), "--host", "fs01"], env={**os.environ, **own}, check=True, capture_output=True, timeout=60)
         self.gate = place / "gate"
         program = place / "restic-behind-a-gate"
         program.write_text(f'#!/bin/sh\ncase " $* " in *" restore "*) while [ -e {self.gate} ]; do sleep 0.02; done;; esac\nexec restic "$@"\n')
