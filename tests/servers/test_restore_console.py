@@ -137,6 +137,8 @@ def test_the_job_outlives_the_console_and_is_cancelled_from_another(site: Site) 
     (site.share / "letter.txt").write_text("spoiled")
     site.gate.touch()
     site.run("backups", "restore", site.id, str(site.share), "--original", "--yes", "--no-follow")
+    first = jobs.list()[1].result["run"]
+    until(lambda: site.newest() != first)  # the list has it once the job has begun
     assert "live files untouched" in site.run("backups", "restores", site.newest(), "--cancel")
     until(lambda: jobs.list()[0].state not in ("running", "starting"))
     job = jobs.list()[0]
