@@ -337,6 +337,7 @@ async def test_forget_refuses_what_would_hurt(tool: Any) -> None:
 
 
 async def test_a_hold_stands_against_every_forget(tool: Any) -> None:
+    """R29: a held snapshot goes neither by its id nor by policy nor by a plan older than the hold, with either tool."""
     *_, third, oldest = await fs01(tool)
     with pytest.raises(Invalid):
         await do(tool, "hold", oldest.id)
