@@ -29,6 +29,13 @@ def repository(place: Path, password: str, program: str = "restic") -> None:
     shutil.copytree(_template(password, program), place, dirs_exist_ok=True)
 
 
+def newest(place: Path, password: str) -> str:
+    """The whole id of the newest snapshot."""
+    own = {"PATH": os.environ["PATH"], "HOME": str(place), "RESTIC_PASSWORD": password, "RESTIC_REPOSITORY": str(place)}
+    done = subprocess.run(["restic", "--no-cache", "--no-lock", "snapshots", "--json", "--latest", "1"], env=own, check=True, capture_output=True, timeout=60)
+    return str(json.loads(done.stdout)[-1]["id"])
+
+
 @functools.cache
 def _template(password: str, program: str) -> Path:
     place = Path(tempfile.mkdtemp(prefix="deskside-tests-restic-"))
