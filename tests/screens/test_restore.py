@@ -206,6 +206,7 @@ async def test_stopped_on_the_way(site: Site) -> None:
 
 
 async def test_one_that_was_killed_is_said_at_the_start_and_resumed(site: Site) -> None:
+    """R30: the next start of the console says that a restore was cut off."""
     app = ConsoleApp(site.desk)
     async with app.run_test(size=(120, 40)) as pilot:
         await begin(app, pilot, site)

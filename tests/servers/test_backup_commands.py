@@ -83,6 +83,7 @@ def test_one_broken_repository_stops_no_other(site: Path) -> None:
 
 
 def test_holds_forgets_and_prunes_from_the_command_line(site: Path) -> None:
+    """R29: a hold set by command refuses the forget by id (with its reason) and outlives the one by policy."""
     items = deskside(site, "snapshots", "--backend", "vault", "--json")[1]["items"]
     mine = next(item for item in items if item["host"] != "other")
     for number in range(2):

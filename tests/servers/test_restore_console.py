@@ -123,7 +123,7 @@ def test_refusals_and_second_person(site: Site) -> None:
 
 
 def test_the_job_outlives_the_console_and_is_cancelled_from_another(site: Site) -> None:
-    """The command is killed as soon as the job runs; the restore comes to its end. Another one is cancelled by somebody else."""
+    """R30: the command is killed as soon as the job runs; the restore comes to its end. Another one is cancelled by somebody else."""
     shutil.rmtree(site.share)
     site.gate.touch()
     console = subprocess.Popen(site.argv("backups", "restore", site.id, str(site.share), "--original", "--yes"), stdout=subprocess.PIPE, text=True)
@@ -147,6 +147,7 @@ def test_the_job_outlives_the_console_and_is_cancelled_from_another(site: Site) 
 
 
 def test_a_killed_job_is_found_and_resumed_or_given_up(site: Site) -> None:
+    """R30: the job is killed while it fetches; the list says interrupted, live files are untouched, and both ways out work."""
     (site.share / "letter.txt").write_text("spoiled")
     for way in ("--resume", "--discard"):
         site.gate.touch()
