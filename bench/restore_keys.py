@@ -20,11 +20,11 @@ from tests.servers import cheap_restic
 from tests.terminal.conftest import DESKSIDE, environment
 from tests.terminal.harness import Terminal
 
-FILES, SIZE, KIB_A_SECOND, KEYS = 400, 50_000, 1_000, 25
+FILES, SIZE, KIB_A_SECOND, KEYS = 2_000, 50_000, 8_000, 25
 
 
 def _site(place: Path) -> tuple[Path, list[str]]:
-    """(a share of 20 MB that is gone, the console's argv)."""
+    """(a share of 100 MB that is gone, the console's argv)."""
     share, program = place / "srv" / "share", place / "restic-held-to-a-speed"
     share.mkdir(parents=True)
     for number in range(FILES):
@@ -33,7 +33,7 @@ def _site(place: Path) -> tuple[Path, list[str]]:
     (place / "secret").chmod(0o600)
     cheap_restic.repository(place / "repo", "p")
     own = {"PATH": os.environ["PATH"], "RESTIC_REPOSITORY": str(place / "repo"), "RESTIC_PASSWORD": "p", "RESTIC_CACHE_DIR": str(place / "own-cache")}
-    subprocess.run(["restic", "-q", "backup", str(share), "--host", os.uname().nodename], env=own, check=True)
+    subprocess.run(["restic", "-q", "backup", "--pack-size", "4", str(share), "--host", os.uname().nodename], env=own, check=True)
     shutil.rmtree(share)
     restic = os.environ.get("DESKSIDE_RESTIC", "restic")
     program.write_text(f'#!/bin/sh\ncase " $* " in *" restore "*) exec {restic} --limit-download {KIB_A_SECOND} "$@";; esac\nexec {restic} "$@"\n')
