@@ -18,8 +18,8 @@ def test_the_wheel_runs_from_anywhere(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)], check=True, capture_output=True, timeout=120)
     wheel = next(tmp_path.glob("deskside-*.whl"))
     home = tmp_path / "venv"
-    venv.create(home, with_pip=True)
-    pip = [str(home / "bin/python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    venv.create(home)
+    pip = [sys.executable, "-m", "pip", "--python", str(home / "bin/python"), "install", "-q", "--disable-pip-version-check", "--no-compile"]
     subprocess.run([*pip, "--require-hashes", "-r", str(ROOT / "requirements.lock")], check=True, capture_output=True, timeout=300)
     subprocess.run([*pip, "--no-deps", str(wheel)], check=True, capture_output=True, timeout=120)
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DESKSIDE_DATA": str(tmp_path / "d")}

@@ -42,6 +42,7 @@ from backends.faulty import Chaos, faulty
 from backends.options import read_options
 from backends.secret import Secret
 from backends.store.opening import open_store
+from tests.servers import cheap_restic
 
 ADMIN = Actor("ana", "Ana", "admin")
 BAD = b"/bad-\xff-dir"
@@ -85,7 +86,7 @@ def restic_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def restic(*words: str) -> None:
         subprocess.run(["restic", "-q", *words], env=environment, check=True, capture_output=True, timeout=60)
 
-    restic("init")
+    cheap_restic.repository(folder / "repo", "p")
     fill(folder, lambda host, path, number: restic("backup", path, "--host", host))
     return folder
 
@@ -342,6 +343,7 @@ async def test_forget_refuses_what_would_hurt(tool: Any) -> None:
 
 
 async def test_a_hold_stands_against_every_forget(tool: Any) -> None:
+    """R29: a held snapshot goes neither by its id nor by policy nor by a plan older than the hold, with either tool."""
     *_, third, oldest = await fs01(tool)
     with pytest.raises(Invalid):
         await do(tool, "hold", oldest.id)

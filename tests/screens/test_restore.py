@@ -22,6 +22,7 @@ from console.people import Identity
 from screens.base import ConsoleScreen
 from screens.open_record import open_record
 from tests.screens.test_flows import shown, until
+from tests.servers import cheap_restic
 
 pytestmark = [pytest.mark.server]
 ANA = Actor("ana", "Ana", "admin")
@@ -40,7 +41,7 @@ class Site:
         self.letter = self.share / "letter.txt"
         (place / "secret").write_text("very-secret\n")
         (place / "secret").chmod(0o600)
-        self.restic("init")
+        cheap_restic.repository(place / "repo", "very-secret")
         for text in ("as it was", "as it was later"):
             self.letter.write_text(text)
             (self.share / "sub" / "steering\x1b[31m.txt").write_text("red \x1b[31m")
@@ -205,6 +206,7 @@ async def test_stopped_on_the_way(site: Site) -> None:
 
 
 async def test_one_that_was_killed_is_said_at_the_start_and_resumed(site: Site) -> None:
+    """R30: the next start of the console says that a restore was cut off."""
     app = ConsoleApp(site.desk)
     async with app.run_test(size=(120, 40)) as pilot:
         await begin(app, pilot, site)

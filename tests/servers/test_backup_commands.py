@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.servers import cheap_restic
 from tests.servers.backup_places import need
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "source/a.txt").write_text("one\n")
     (place / "pass").write_text("p\n")
     (place / "pass").chmod(0o600)
-    subprocess.run(["restic", "init", "-q", "-r", str(place / "repo")], env={**os.environ, "RESTIC_PASSWORD": "p", "HOME": str(place)}, check=True)
+    cheap_restic.repository(place / "repo", "p")
     (place / "config.toml").write_text(f"""
 [roles]
 default = "admin"
@@ -82,6 +83,7 @@ def test_one_broken_repository_stops_no_other(site: Path) -> None:
 
 
 def test_holds_forgets_and_prunes_from_the_command_line(site: Path) -> None:
+    """R29: a hold set by command refuses the forget by id (with its reason) and outlives the one by policy."""
     items = deskside(site, "snapshots", "--backend", "vault", "--json")[1]["items"]
     mine = next(item for item in items if item["host"] != "other")
     for number in range(2):

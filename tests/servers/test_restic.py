@@ -23,7 +23,7 @@ from backends.contract import Actor, Change, Site
 from backends.errors import AuthFailed, BackendError, Busy, Damaged, MissingTool, NotFound, Unreachable, Unsupported
 from backends.options import read_options
 from backends.secret import Secret
-from tests.servers import nasty_tree
+from tests.servers import cheap_restic, nasty_tree
 from tests.servers.backup_places import free_port, need, rclone
 
 pytestmark = [pytest.mark.server]
@@ -41,7 +41,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (source / "sub" / "b.txt").write_text("two\n")
     (source / "Ärger 日本.txt").write_text("x")
     (source / "evil\x1b]0;PWNED\x07name").write_text("x")
-    _restic(place, "init")
+    cheap_restic.repository(place / "repo", "correct horse")
     _restic(place, "backup", str(source), "--host", "fs01", "--tag", "nightly")
     (source / "a.txt").write_text("one, changed\n")
     (source / "new.txt").write_text("new\n")
@@ -230,7 +230,7 @@ async def test_a_damaged_pack_is_found_and_names_its_file(repository: Path, tmp_
     (place / "source").mkdir(parents=True)
     for number in range(4):
         (place / f"source/f{number}").write_bytes(os.urandom(9_000_000))
-    _restic(place, "init")
+    cheap_restic.repository(place / "repo", "correct horse")
     _restic(place, "backup", str(place / "source"))
     packs = sorted((place / "repo/data").rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0)
     victim = packs[-1]
@@ -270,7 +270,7 @@ async def test_every_hard_name_comes_back(tmp_path: Path) -> None:
     place = tmp_path / "place"
     place.mkdir()
     nasty_tree.run("build", place / "source", "--only", "names,dirnames,symlinks,hardlinks,modes,owners,sparse", "--sparse-size", "3000000")
-    _restic(place, "init")
+    cheap_restic.repository(place / "repo", "correct horse")
     _restic(place, "backup", str(place / "source"))
     backend = await opened(place)
     snap = (await backend.snapshots(SnapshotQuery())).items[0]

@@ -19,6 +19,7 @@ import pytest
 from console.config import load_config
 from console.jobs import Jobs
 from console.ledger import Ledger
+from tests.servers import cheap_restic
 
 pytestmark = [pytest.mark.server]
 ROOT = Path(__file__).parent.parent.parent
@@ -44,8 +45,8 @@ class Site:
         (place / "secret").write_text("very-secret\n")
         (place / "secret").chmod(0o600)
         own = {"RESTIC_REPOSITORY": str(place / "repo"), "RESTIC_PASSWORD_FILE": str(place / "secret"), "RESTIC_CACHE_DIR": str(place / "cache")}
-        for words in (["init"], ["backup", str(self.share), "--host", "fs01"]):
-            subprocess.run(["restic", "-q", *words], env={**os.environ, **own}, check=True, capture_output=True, timeout=60)
+        cheap_restic.repository(place / "repo", "very-secret")
+        subprocess.run(["restic", "-q", "backup", str(self.share), "--host", "fs01"], env={**os.environ, **own}, check=True, capture_output=True, timeout=60)
         self.gate = place / "gate"
         program = place / "restic-behind-a-gate"
         program.write_text(f'#!/bin/sh\ncase " $* " in *" restore "*) while [ -e {self.gate} ]; do sleep 0.02; done;; esac\nexec restic "$@"\n')
@@ -122,7 +123,7 @@ def test_refusals_and_second_person(site: Site) -> None:
 
 
 def test_the_job_outlives_the_console_and_is_cancelled_from_another(site: Site) -> None:
-    """The command is killed as soon as the job runs; the restore comes to its end. Another one is cancelled by somebody else."""
+    """R30: the command is killed as soon as the job runs; the restore comes to its end. Another one is cancelled by somebody else."""
     shutil.rmtree(site.share)
     site.gate.touch()
     console = subprocess.Popen(site.argv("backups", "restore", site.id, str(site.share), "--original", "--yes"), stdout=subprocess.PIPE, text=True)
@@ -136,6 +137,8 @@ def test_the_job_outlives_the_console_and_is_cancelled_from_another(site: Site) 
     (site.share / "letter.txt").write_text("spoiled")
     site.gate.touch()
     site.run("backups", "restore", site.id, str(site.share), "--original", "--yes", "--no-follow")
+    first = jobs.list()[1].result["run"]
+    until(lambda: site.newest() != first)  # the list has it once the job has begun
     assert "live files untouched" in site.run("backups", "restores", site.newest(), "--cancel")
     until(lambda: jobs.list()[0].state not in ("running", "starting"))
     job = jobs.list()[0]
@@ -144,6 +147,7 @@ def test_the_job_outlives_the_console_and_is_cancelled_from_another(site: Site) 
 
 
 def test_a_killed_job_is_found_and_resumed_or_given_up(site: Site) -> None:
+    """R30: the job is killed while it fetches; the list says interrupted, live files are untouched, and both ways out work."""
     (site.share / "letter.txt").write_text("spoiled")
     for way in ("--resume", "--discard"):
         site.gate.touch()

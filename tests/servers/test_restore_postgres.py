@@ -98,6 +98,7 @@ def bench(tmp_path: Path, server: str) -> Bench:
 
 @pytest.mark.parametrize("name", ["land.sql", "land.dump", "land.sql.gz"])
 def test_a_dump_comes_into_a_new_database(bench: Bench, dump: Path, server: str, name: str) -> None:
+    """R28: plain, packed and custom; rows counted, never into a database that is there."""
     if name.endswith(".gz"):
         (dump / name).write_bytes(gzip.compress((dump / "land.sql").read_bytes()))
     sql(server, "drop database if exists land_then")
@@ -110,6 +111,7 @@ def test_a_dump_comes_into_a_new_database(bench: Bench, dump: Path, server: str,
 
 
 def test_what_is_no_whole_dump_makes_no_database(bench: Bench, dump: Path, server: str) -> None:
+    """R28: cut off, damaged or none at all: refused, and no database is left."""
     text = (dump / "land.sql").read_bytes()
     cases = {
         "cut.sql": (text[: text.index(b"250\t")], Damaged), "none.sql": (b"select 1;\n", Damaged),

@@ -28,7 +28,7 @@ from backends.restore.runs import UndoWork
 from backends.secret import Secret
 from backends.store.opening import open_store
 from tests.backends.restore.conftest import look
-from tests.servers import nasty_tree
+from tests.servers import cheap_restic, nasty_tree
 
 pytestmark = [pytest.mark.server]
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="LEFT OUT: owners and devices need root")
@@ -63,7 +63,7 @@ class Bench:
     def back_up(self, path: Path) -> None:
         if self.tool == "restic":
             if not self.repository.exists():
-                self.run_tool("-q", "init")
+                cheap_restic.repository(self.repository, "p")
             self.run_tool("-q", "backup", "--host", "fs01", str(path))
         else:
             if not self.repository.exists():

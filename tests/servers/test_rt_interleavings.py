@@ -27,7 +27,7 @@ from tests.servers.rt_server import RtServer
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 SEED = int(os.environ.get("DESKSIDE_SEED", "20261124"))
 COUNT = int(os.environ.get("DESKSIDE_INTERLEAVINGS", "1000"))
-SECONDS = 25.0 if "DESKSIDE_INTERLEAVINGS" not in os.environ else 3600.0
+SECONDS = 10.0 if "DESKSIDE_INTERLEAVINGS" not in os.environ else 3600.0
 FEWEST = 25
 TICKETS = 5
 """Worked on at once."""

@@ -26,9 +26,9 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def county(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a demo county of 12,000 tickets."""
+    """A folder with a demo county of 2,000 tickets."""
     place = tmp_path_factory.mktemp("county")
-    argv = [*DESKSIDE, "demo", "--prepare", "--folder", str(place / "c"), "--tickets", "12000", "--devices", "300", "--people", "150"]
+    argv = [*DESKSIDE, "demo", "--prepare", "--folder", str(place / "c"), "--tickets", "2000", "--devices", "300", "--people", "150"]
     subprocess.run(argv, check=True, env=environment(place), capture_output=True, timeout=120)
     return place / "c"
 

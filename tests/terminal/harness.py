@@ -84,7 +84,7 @@ class Terminal:
         while time.monotonic() < until:
             if wanted in self.text():
                 return self.text()
-            self.read(quiet=0.05, longest=0.3)
+            self.read(quiet=0.01, longest=0.05)
         raise AssertionError(f"{wanted!r} did not come; the screen is:\n{self.text()}")
 
     def wait_gone(self, unwanted: str, timeout: float = 10.0) -> None:
@@ -92,7 +92,7 @@ class Terminal:
         until = time.monotonic() + timeout
         while unwanted in self.text():
             assert time.monotonic() < until, f"{unwanted!r} stays:\n{self.text()}"
-            self.read(quiet=0.05, longest=0.3)
+            self.read(quiet=0.01, longest=0.05)
 
     def settle(self, quiet: float = 0.6, longest: float = 8.0) -> None:
         """Until the program has nothing more to say."""

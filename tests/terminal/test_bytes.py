@@ -19,7 +19,7 @@ CURSOR, PAGE_STEP, CHANGED_ROW, CONFIRMATION, TICK, START = 520, 9000, 520, 3000
 def desk(console: Console) -> Terminal:
     terminal = console()
     terminal.wait_for("Accounts 150")
-    terminal.wait_for("T-1")
+    terminal.wait_for("T-")
     terminal.settle(1.2)
     return terminal
 

@@ -14,6 +14,7 @@ from backends.options import read_options
 from backends.store.opening import open_store
 from backends.tickets.embedded import EmbeddedTickets
 from tests.data.hostile import P
+from tests.servers import cheap_restic
 from tests.terminal.conftest import DESKSIDE, environment
 from tests.terminal.harness import Terminal
 
@@ -57,7 +58,7 @@ async def test_lists_views_filters_and_messages(poisoned: Path) -> None:
             terminal.send("\x1b")
             terminal.wait_gone("Timeline")
             terminal.send("j")
-            terminal.read(0.05)
+            terminal.read(0.03)
         terminal.send("/")
         terminal.wait_for("/")
         terminal.send(b"\xff\xfe\xc3(\x1b[200~A\x9b31m\x1b]0;PASTED\x07\x1b[201~\r")
@@ -144,7 +145,8 @@ def _poison_backups(place: Path) -> None:
         (Path(os.fsdecode(os.fsencode(tree) + b"/%d" % number + name))).write_bytes(b"x")
     (place / "p").write_text("p")
     (place / "p").chmod(0o600)
-    for words in (["init"], ["backup", str(tree), "--host", "fs\x1b]0;PWNED\x07", "--tag", "A\x1bcB"], ["backup", str(tree), "--host", "fs\x1b]0;PWNED\x07"]):
+    cheap_restic.repository(place / "repo", "p")
+    for words in (["backup", str(tree), "--host", "fs\x1b]0;PWNED\x07", "--tag", "A\x1bcB"], ["backup", str(tree), "--host", "fs\x1b]0;PWNED\x07"]):
         subprocess.run(["restic", "-q", "-r", str(place / "repo"), *words], env=environment_, check=True, capture_output=True, timeout=60)
 
 
@@ -179,12 +181,13 @@ async def test_accounts_backups_and_devices(tmp_path: Path) -> None:
         terminal.wait_for("Backups 1", timeout=30)
         for keys in ("2", "\r", "GgG", "\x1b", "3", "\r", "\r", "\r", "\r", "\r", "G", "g", "\x1b", "\x1b", "d", "G", "\x1b", "\x1b", "\x1b", "4", "f", "G", "g"):
             terminal.send(keys)
-            terminal.settle(0.5)
+            terminal.settle(0.25)
         for _ in range(len(P)):
             terminal.send("\r")
-            terminal.settle(0.15)
+            terminal.wait_for("Accounts ›")
+            terminal.read(0.03)
             terminal.send("\x1b")
-            terminal.settle(0.15)
+            terminal.wait_gone("Accounts ›")
             terminal.send("j")
         terminal.settle()
         _check(bytes(terminal.raw), "the console")

@@ -24,6 +24,7 @@ def word(hours: float, sizes: tuple[int, ...] = (), files: tuple[int, ...] = (),
 
 
 def test_states_by_the_policy() -> None:
+    """R22 too: a snapshot that lies in the future is CLOCK, never OK."""
     assert [word(hours) for hours in (24, 24.1, 36, 36.1, -0.1, -1)] == [
         Protection.OK, Protection.DUE, Protection.DUE, Protection.LATE, Protection.OK, Protection.CLOCK,
     ]  # fmt: skip

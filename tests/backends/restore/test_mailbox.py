@@ -44,7 +44,7 @@ def mail(house: House) -> Path:
 
 
 def test_a_mailbox_is_merged(house: House, mail: Path) -> None:
-    """R27: a Maildir: by name and Message-ID, flags kept, indexes left out, undone whole."""
+    """R27: what is missing comes, nothing is overwritten or doubled, flags stay, indexes are left out."""
     before = look(mail)
     plan = house.plan(mail, to=Destination("mailbox", os.fsencode(mail)))
     assert (plan.preview.puts, plan.preview.replaces) == (4, 0) and not plan.preview.refusals, "3 is found by its Message-ID later"
