@@ -9,7 +9,6 @@ import contextlib
 import re
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from backends.backups.archive_names import ArchiveNames
+from backends.backups.browsing import SLACK, Browsing
 from backends.backups.configured import configured_jobs
 from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, Known, ToolEvent
 from backends.backups.listing import page_of_jobs, page_of_snapshots
@@ -25,8 +25,6 @@ from backends.backups.model import (
     BackupQuery,
     BackupRow,
     BackupRun,
-    Content,
-    Diff,
     Entry,
     Found,
     Lock,
@@ -48,19 +46,16 @@ from backends.text import clean
 from backends.threads import in_thread
 
 FRESH = 60.0
-DIRECTORIES = 400
-SLACK = 14.0
-"""Seconds a thread is given beyond the tool's own deadline: the time to end it."""
-FOUND_LIMIT = 20_000
 
 
-class ToolBackend(BackupPlans):
+class ToolBackend(Browsing, BackupPlans):
     """Jobs, snapshots, files, differences, runs, locks. Reads take no lock."""
 
     domain: ClassVar[str] = "backups"
     adapter: ClassVar[str]
 
     def __init__(self, name: str, options: Mapping[str, Any], site: Site, tool: BackupTool) -> None:
+        Browsing.__init__(self)
         self.name = name
         self.tool = tool
         self.records = Records(site.store, name)
@@ -73,7 +68,6 @@ class ToolBackend(BackupPlans):
         self._declared: list[BackupJob] = [*configured_jobs(options.get("jobs") or {}, name), *(options.get("known_jobs") or ())]
         self._live: LiveReader | None = None
         self._known: tuple[float, list[Snapshot]] | None = None
-        self._directories: OrderedDict[tuple[str, bytes], Sequence[Entry]] = OrderedDict()
         self._by_full_id: dict[str, Snapshot] = {}
         """What was asked for in this process: a snapshot of one id never changes."""
         self._names = ArchiveNames(Path(site.data) / "backups" / name / "archives.json" if site.data else None)
@@ -266,58 +260,10 @@ class ToolBackend(BackupPlans):
         """Those there are now."""
         return await in_thread(self._deadline + SLACK, self.tool.locks)
 
-    # -- files ------------------------------------------------------------------------------------------
-
-    async def directories(self, snapshot: str, paths: Sequence[bytes]) -> Mapping[bytes, Sequence[Entry]]:
-        """One call of the tool for all that are not known yet."""
-        one = await self.snapshot(snapshot)
-        asked = {path: path.rstrip(b"/") or b"/" for path in paths}
-        unknown = [path for path in dict.fromkeys(asked.values()) if (one.id, path) not in self._directories]
-        if unknown:
-            found = await in_thread(self._scan + SLACK, self.tool.directories, one, unknown)
-            for path, listed in found.items():
-                self._directories[one.id, path] = listed
-        answer = {path: self._directories[one.id, key] for path, key in asked.items() if (one.id, key) in self._directories}
-        for key in asked.values():
-            if (one.id, key) in self._directories:
-                self._directories.move_to_end((one.id, key))
-        while len(self._directories) > DIRECTORIES:
-            self._directories.popitem(last=False)
-        return answer
-
-    async def files(self, snapshot: str, path: bytes = b"/") -> Sequence[Entry]:
-        """Direct children."""
-        found = await self.directories(snapshot, [path])
-        if path not in found:
-            raise NotFound(f"{clean(path.decode('utf-8', 'replace'))} is not in the snapshot")
-        return found[path]
-
-    async def find(self, pattern: str, snapshot: str = "") -> Sequence[Found]:
-        """A shell pattern through one or all snapshots; the first 20,000."""
-        chosen = [await self.snapshot(snapshot)] if snapshot else [one for one in await self.all_snapshots() if one.readable]
-
-        def look() -> list[Found]:
-            out: list[Found] = []
-            for found in self.tool.find(pattern, chosen):
-                out.append(found)
-                if len(out) >= FOUND_LIMIT:
-                    break
-            return out
-
-        return await in_thread(self._scan + SLACK, look)
-
     async def versions(self, path: bytes, job: str = "") -> Sequence[Found]:
         """The file in each snapshot, newest first."""
         chosen = [one for one in await self.all_snapshots() if one.readable and job in ("", self._job_of(one, ()))]
         return await in_thread(self._scan + SLACK, self.tool.versions, path, chosen)
-
-    async def diff(self, old: str, new: str) -> Diff:
-        """From the older to the newer."""
-        return await in_thread(self._scan + SLACK, self.tool.diff, await self.snapshot(old), await self.snapshot(new))
-
-    async def read(self, snapshot: str, path: bytes, limit: int = 65536) -> Content:
-        """The beginning of a file."""
-        return await in_thread(self._scan + SLACK, self.tool.read, await self.snapshot(snapshot), path, limit)
 
     # -- extraction: blocking, see `extraction` ---------------------------------------------------------
 

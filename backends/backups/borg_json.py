@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
 
+from backends.backups import borg_rows
 from backends.backups.attributes import of_borg
 from backends.backups.model import Entry, EntryKind, Snapshot
 from backends.errors import Damaged
 from backends.text import clean, plain
 
 HELD = "held-"
+Special = Literal["", "fifo", "chardev", "blockdev", "socket"]
 _DATE = re.compile(r"[-_.@ ]*\d{4}-?\d\d-?\d\d.*$|[-_.@ ]*\d{8,}.*$")
 _VALUED = {
     "-e", "--exclude", "--exclude-from", "--pattern", "--patterns-from", "--comment", "-C", "--compression", "--timestamp", "-c",
@@ -100,116 +100,35 @@ class Item:
     content: bytes
 
 
-def exact(text: Any) -> bytes:
-    """A string of `debug dump-archive`: what is no printable UTF-8 is 0x7f and hexadecimal digits. Bytes are what they are."""
-    if isinstance(text, bytes):
-        return text
-    value = str(text)
-    if value.startswith("\x7f"):
-        try:
-            return bytes.fromhex(value[1:])
-        except ValueError:
-            raise Damaged(f"borg printed a name that can't be read: {clean(value[:60])!r}") from None
-    return value.encode("utf-8", "surrogateescape")
-
-
-def dumped_items(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The items of `debug dump-archive ARCHIVE -`, one at a time. Damaged where the document ends too early or is none."""
-    inside, ended = False, False
-    kept: list[bytes] = []
-    for line in lines:
-        if not inside:
-            inside = line.strip() == b'"_items": [' or line.strip() == b'"_items":' or line.rstrip() == b'    "_items": ['
-            continue
-        if kept:
-            kept.append(line)
-            if line.rstrip() in (b"    }", b"    },"):
-                yield _loaded(kept)
-                kept = []
-        elif line.rstrip() == b"    {":
-            kept = [line]
-        elif line.strip() in (b"]", b"],"):
-            ended = True
-            break
-    if not ended:
-        raise Damaged("borg's list of files was cut off", hint="Check the repository: an archive may be damaged.")
-
-
-def _loaded(lines: Sequence[bytes]) -> dict[str, Any]:
-    try:
-        found = json.loads(b"\n".join(lines).rstrip().rstrip(b","))
-    except ValueError:
-        raise Damaged(f"borg printed an item that is no JSON: {plain(lines[1][:80]) if len(lines) > 1 else ''!r}") from None
-    return found if isinstance(found, dict) else {}
-
-
-_KINDS: dict[int, EntryKind] = {stat.S_IFDIR: "dir", stat.S_IFREG: "file", stat.S_IFLNK: "link"}
-_SPECIAL: dict[int, Literal["fifo", "chardev", "blockdev", "socket"]] = {
-    stat.S_IFIFO: "fifo", stat.S_IFCHR: "chardev", stat.S_IFBLK: "blockdev", stat.S_IFSOCK: "socket",
-}  # fmt: skip
-
-
 def items(dumped: Iterable[Mapping[str, Any]]) -> Iterator[Item]:
-    """Entries in the archive's order, exact. Only the first name of a hard link has content: the others get its size and digest."""
-    masters: dict[bytes, tuple[int, bytes]] = {}
-    for found in dumped:
-        path, mode = b"/" + exact(found.get("path", "")).lstrip(b"/"), int(found.get("mode") or 0)
-        kind, source = stat.S_IFMT(mode), found.get("source")
-        chunks = found.get("chunks")
-        size = int(found.get("size") or sum(int(chunk[1]) for chunk in chunks or ()))
-        content = hashlib.blake2b(b"".join(_chunk(chunk[0]) for chunk in chunks or ()), digest_size=16).digest()
-        inode = b""
-        if source is not None and kind != stat.S_IFLNK:
-            inode = b"/" + exact(source).lstrip(b"/")
-            size, content = masters.get(inode, (size, content))
-        elif found.get("hardlink_master") and kind != stat.S_IFDIR:
-            inode = path
-            masters[path] = (size, content)
-        yield Item(_entry(found, path, mode, size, inode.decode("utf-8", "surrogateescape"), told=True), content)
+    """Entries in the archive's order, exact, with their extended attributes; hard links have the size and digest of their first name."""
+    current: Mapping[str, Any] = {}
+
+    def each() -> Iterator[Mapping[str, Any]]:
+        nonlocal current
+        for found in dumped:
+            current = found
+            yield found
+
+    try:
+        for path, row in borg_rows.rows(each()):
+            item = item_of(path, row)
+            yield Item(replace(item.entry, xattrs=of_borg(current, borg_rows.exact)), item.content)
+    except borg_rows.Unreadable as error:
+        raise Damaged(clean(str(error)), hint="Check the repository: an archive may be damaged.") from None
 
 
-def _chunk(ident: Any) -> bytes:
-    return ident if isinstance(ident, bytes) else exact(ident)
+def item_of(path: bytes, row: borg_rows.Row) -> Item:
+    """A row under its path, its texts cleaned for the screen."""
+    name, kind, size, mode, user, group, uid, gid, at, link, special, inode, content = row
+    return Item(Entry(
+        path, clean(name.decode("utf-8", "replace")), cast("EntryKind", kind), size, mode, _words(user), _words(group), as_moment(at),
+        clean(link.decode("utf-8", "replace")) if link else "", uid, gid, at, link, cast("Special", special), inode.decode("utf-8", "surrogateescape"),
+    ), content)  # fmt: skip
 
 
 def _words(value: Any) -> str:
     return clean(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))
-
-
-def _entry(found: Mapping[str, Any], path: bytes, mode: int, size: int, inode: str, told: bool = False) -> Entry:
-    kind = stat.S_IFMT(mode)
-    link = exact(found.get("source", "")) if kind == stat.S_IFLNK else None
-    mtime = found.get("mtime") or 0
-    mtime = int.from_bytes(mtime, "little", signed=True) if isinstance(mtime, bytes) else int(mtime)
-    return Entry(
-        path, clean(path.rsplit(b"/", 1)[-1].decode("utf-8", "replace")), _KINDS.get(kind, "other"), size if kind == stat.S_IFREG else 0,
-        stat.S_IMODE(mode), _words(found.get("user") or found.get("uid", "")), _words(found.get("group") or found.get("gid", "")),
-        as_moment(mtime), clean((link or b"").decode("utf-8", "replace")), found.get("uid"), found.get("gid"), mtime, link,
-        _SPECIAL.get(kind, ""), inode, of_borg(found, exact) if told else None,
-    )  # fmt: skip
-
-
-_LETTERS: dict[str, int] = {"d": stat.S_IFDIR, "-": stat.S_IFREG, "l": stat.S_IFLNK, "p": stat.S_IFIFO, "c": stat.S_IFCHR, "b": stat.S_IFBLK}
-
-
-def printed_items(lines: Iterable[bytes]) -> Iterator[Item]:
-    """`list --json-lines`: times to the microsecond, no contents."""
-    for line in lines:
-        found = document(line)
-        kind, letters = str(found.get("type", "-")), str(found.get("mode", ""))
-        at = moment(found.get("mtime"))
-        mtime = int((at - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1000 if at is not None else 0
-        path = b"/" + str(found.get("path", "")).encode("utf-8", "surrogateescape").lstrip(b"/")
-        yield Item(_entry({**found, "mtime": mtime}, path, _LETTERS.get(kind, stat.S_IFREG) | _bits(letters), int(found.get("size") or 0), ""), b"")
-
-
-def _bits(letters: str) -> int:
-    """rwxr-s--T as bits."""
-    bits = 0
-    for place, letter in enumerate(letters[1:10]):
-        bits |= 1 << (8 - place) if letter not in "-ST" else 0
-        bits |= {2: 0o4000, 5: 0o2000, 8: 0o1000}.get(place, 0) if letter in "sStT" else 0
-    return bits
 
 
 def as_moment(nanoseconds: int) -> datetime | None:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
 import os
 import platform
 import tempfile
+import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from backends.backups import borg_json
+from backends.backups import borg_json, index_build
 from backends.backups.borg_json import HELD, Item, series
 from backends.backups.borg_program import BorgProgram
-from backends.backups.index import Index, Indexes
+from backends.backups.borg_rows import Unreadable
+from backends.backups.index import Index, Indexes, build
 from backends.backups.listing import in_order
-from backends.backups.model import BackupJob, Content, Diff, Difference, Entry, Found, Lock, Snapshot
+from backends.backups.model import BackupJob, Content, Diff, Difference, Entry, Found, Glimpse, Lock, Snapshot, Tally
 from backends.backups.msgpack_items import raw_items
 from backends.backups.process import run_program
 from backends.backups.stale import staleness
@@ -136,52 +139,95 @@ class BorgReads(BorgProgram):
     def _dumped(self, snapshot: Snapshot) -> Iterator[dict[str, Any]]:
         count = 0
         try:
-            for found in borg_json.dumped_items(line for _, line in self.lines("debug", "dump-archive", archive_word(snapshot), "-")):
+            chunks = (part for _, part in self.lines("debug", "dump-archive", archive_word(snapshot), "-", separator=None))
+            for found in index_build.dumped(chunks):
                 count += 1
                 yield found
-        except BackendError as error:
-            if type(error) not in (BackendError, Damaged):
+        except (BackendError, Unreadable) as error:
+            if not _may_be_a_name(error):
                 raise
-            yield from itertools.islice(self._raw(snapshot), count, None)
+            with self._raw(snapshot) as folder:
+                yield from itertools.islice(raw_items(sorted(Path(folder).iterdir())), count, None)
 
-    def _raw(self, snapshot: Snapshot) -> Iterator[dict[str, Any]]:
+    @contextlib.contextmanager
+    def _raw(self, snapshot: Snapshot) -> Iterator[str]:
+        """A folder with the archive's items as they are kept."""
         with tempfile.TemporaryDirectory(prefix="deskside-items-") as folder:
             command = self.command("debug", "dump-archive-items", archive_word(snapshot), cwd=folder)
             ran = run_program(command, self.scan_deadline)
             if ran.code != 0:
                 raise self.failure(ran.code, ran.errors)
-            yield from raw_items(sorted(Path(folder).iterdir()))
+            yield folder
 
-    def printed_items(self, snapshot: Snapshot) -> Iterator[Item]:
+    def _fill(self, snapshot: Snapshot) -> Callable[[Index], None]:
+        """One pass of borg into an index."""
+
+        def fill(index: Index) -> None:
+            try:
+                build(index, (self.command("debug", "dump-archive", archive_word(snapshot), "-"), "json", ""), self.failure, self.scan_deadline)
+            except BackendError as error:
+                if index.stop.is_set() or not _may_be_a_name(error):
+                    raise
+                with self._raw(snapshot) as folder:
+                    build(index, (self.command(), "raw", folder), self.failure, self.scan_deadline)
+
+        return fill
+
+    def _fill_by_list(self, snapshot: Snapshot) -> Callable[[Index], None]:
         """The same by `list`, which reads past a lock, but neither contents nor names that are no UTF-8: Busy for such a name."""
-        lines = (line for _, line in self.lines("list", READ, "--json-lines", archive_word(snapshot)))
-        for item in borg_json.printed_items(lines):
-            if b"?" in item.entry.path:
-                raise Busy(
-                    f"{self.location()} is locked, and a name of this archive can only be read without the lock",
-                    hint="Wait until the backup has ended; `deskside backups locks` says who holds it.",
-                )
-            yield item
+        command = self.command("list", READ, "--json-lines", archive_word(snapshot))
+        return lambda index: build(index, (command, "printed", ""), self.failure, self.scan_deadline)
 
     def exact_index(self, snapshot: Snapshot) -> Index:
         """The archive's index; the first look costs one pass. Busy while a backup runs."""
-        return self._indexes.get(snapshot.id, lambda: self.items(snapshot))
+        return self._indexes.get(snapshot.id, self._fill(snapshot))
 
     def index(self, snapshot: Snapshot) -> Index:
         """To look at: good enough while somebody holds the lock."""
         try:
             return self.exact_index(snapshot)
         except Busy:
-            return self._indexes.get(snapshot.id + "~", lambda: self.printed_items(snapshot))
+            return self._indexes.get(snapshot.id + "~", self._fill_by_list(snapshot))
 
-    def directories(self, snapshot: Snapshot, paths: Sequence[bytes]) -> dict[bytes, list[Entry]]:
+    def glimpse(self, snapshot: Snapshot, path: bytes) -> Glimpse | None:
+        """What is known of a directory yet, while the archive is read; the first call begins to read it."""
+        index = self._indexes.start(snapshot.id, self._fill(snapshot))
+        if isinstance(index.error, Busy):
+            index = self._indexes.start(snapshot.id + "~", self._fill_by_list(snapshot))
+        whole = index.built.is_set()
+        if whole and index.error is not None:
+            raise index.error
+        items = index.folder(b"/" + path.strip(b"/"))
+        if whole and items is None:
+            raise NotFound(f"{clean(path.decode('utf-8', 'replace'))} is not in the archive")
+        return Glimpse(tuple(in_order([item.entry for item in items or ()])), index.count, whole)
+
+    def directories(self, snapshot: Snapshot, paths: Sequence[bytes], stop: threading.Event | None = None, quick: bool = False) -> dict[bytes, list[Entry]]:
         """From the index."""
         index, found = self.index(snapshot), {}
         for path in paths:
-            items = index.folder(b"/" + path.strip(b"/"))
+            items = None if stop is not None and stop.is_set() else index.folder(b"/" + path.strip(b"/"))
             if items is not None:
                 found[path] = in_order([item.entry for item in items])
         return found
+
+    def folders(self, snapshot: Snapshot, path: bytes, stop: threading.Event) -> Iterator[tuple[bytes, list[Entry]]]:
+        """Every directory at or below a path with its children, exact."""
+        index = self.exact_index(snapshot)
+        for below in index.paths(b"/" + path.strip(b"/")):
+            if stop.is_set():
+                return
+            yield below, [item.entry for item in index.folder(below) or ()]
+
+    def tally(self, snapshot: Snapshot, paths: Sequence[bytes], tell: Callable[[int], None], stop: threading.Event) -> dict[bytes, Tally]:
+        """From the index; `tell` hears how many entries were read while there is none yet."""
+        index = self._indexes.start(snapshot.id, self._fill(snapshot))
+        while not index.built.wait(0.3) and not stop.is_set():
+            tell(index.count)
+        if stop.is_set():
+            return {}
+        index = self.index(snapshot)
+        return {path: index.tally(b"/" + path.strip(b"/")) for path in paths}
 
     def entry(self, snapshot: Snapshot, path: bytes) -> Item:
         """One entry. NotFound."""
@@ -206,10 +252,10 @@ class BorgReads(BorgProgram):
         if missing:
             raise NotFound(f"{clean(next(iter(missing)).decode('utf-8', 'replace'))} is not in the archive")
 
-    def find(self, pattern: str, snapshots: Sequence[Snapshot]) -> Iterator[Found]:
+    def find(self, pattern: str, snapshots: Sequence[Snapshot], stop: threading.Event | None = None) -> Iterator[Found]:
         """Through the indexes."""
         for snapshot in snapshots:
-            for entry in self.index(snapshot).find(pattern):
+            for entry in self.index(snapshot).find(pattern, stop):
                 yield Found(snapshot.id, entry)
 
     def versions(self, path: bytes, snapshots: Sequence[Snapshot]) -> list[Found]:
@@ -289,6 +335,11 @@ class BorgReads(BorgProgram):
         for host, pid, *_ in (roster.get("shared") or []) if isinstance(roster, dict) else []:
             found.append(_lock(str(host), str(pid), False, os.path.join(self.local, "lock.roster")))
         return found
+
+
+def _may_be_a_name(error: Exception) -> bool:
+    """borg's JSON dump died, and not of something that the raw dump would die of too."""
+    return type(error) in (BackendError, Damaged, Unreadable)
 
 
 def _names(folder: str) -> list[str]:

@@ -20,11 +20,15 @@ from backends.backups.model import (
     Diff,
     Entry,
     Found,
+    Glimpse,
+    LiveCount,
+    LiveDifference,
     Lock,
     Repository,
     RunQuery,
     Snapshot,
     SnapshotQuery,
+    Tally,
 )
 from backends.contract import Actor, Change, Page, Plan
 
@@ -76,6 +80,45 @@ class BrowsesManyDirectories(Protocol):
 
     async def directories(self, snapshot: str, paths: Sequence[bytes]) -> Mapping[bytes, Sequence[Entry]]:
         """Path -> direct children. A path that is not there is not in the answer. Known ones cost nothing."""
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A browser that never waits twice: `known` answers at once, `read_ahead` fetches what may be wanted next, `glimpse` shows what a
+    tool that must read the whole snapshot knows yet."""
+
+    def known(self, snapshot: str, path: bytes) -> Sequence[Entry] | None:
+        """A directory that was read already, by the snapshot's full id."""
+
+    async def read_ahead(self, snapshot: str, paths: Sequence[bytes], stop: threading.Event) -> int:
+        """One call of the tool for all of them; how many are new. Ended by `stop` and by cancelling."""
+
+    async def glimpse(self, snapshot: str, path: bytes) -> Glimpse | None:
+        """None where the tool can look into one directory alone. The first call begins to read."""
+
+
+@runtime_checkable
+class CountsFiles(Protocol):
+    """How much is in a folder."""
+
+    async def tally(self, snapshot: str, paths: Sequence[bytes], tell: Callable[[int], None], stop: threading.Event) -> Mapping[bytes, Tally]:
+        """With all below; remembered. `tell` hears in another thread how many entries were read."""
+
+
+@runtime_checkable
+class SearchesFiles(Protocol):
+    """Names as they are found."""
+
+    async def search(self, pattern: str, snapshot: str, tell: Callable[[Found], None], stop: threading.Event, limit: int = 20_000) -> bool:
+        """Each is told in another thread. True when there are more than `limit`."""
+
+
+@runtime_checkable
+class ComparesLive(Protocol):
+    """A snapshot against what is on its host now."""
+
+    async def compare_live(self, snapshot: str, path: bytes, tell: Callable[[LiveDifference], None], stop: threading.Event) -> LiveCount:
+        """Each difference is told in another thread. Refused on another host."""
 
 
 @runtime_checkable

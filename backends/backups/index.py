@@ -1,7 +1,7 @@
 """`Index`: the files of one snapshot on disk, a compressed row a directory, for tools that can't look into one directory alone.
 
-Built in one pass in little memory. File names are sensitive: the folder is private, on a memory file system where there is one, and
-goes at the end of the session.
+Built in one pass by a process of its own (`index_build`), looked at while it grows. File names are sensitive: the folder is private,
+on a memory file system where there is one, and goes at the end of the session.
 """
 
 from __future__ import annotations
@@ -10,152 +10,213 @@ import contextlib
 import fnmatch
 import marshal
 import os
+import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from backends.backups.borg_json import Item, as_moment
-from backends.backups.model import Entry
-from backends.errors import NoSpace
-from backends.text import clean
+from backends.backups.borg_json import Item, item_of
+from backends.backups.borg_rows import Row
+from backends.backups.index_build import DAMAGED, NAME_UNKNOWN, NO_SPACE
+from backends.backups.model import Entry, Tally
+from backends.backups.process import Command, Running
+from backends.errors import BackendError, Busy, Damaged, NoSpace, Unreachable
 
 MOST_BYTES = 512 * 1024 * 1024
+_HOME = str(Path(__file__).parents[2])
+_SCRIPT = f"import sys; sys.path.insert(0, {_HOME!r}); from backends.backups.index_build import main; raise SystemExit(main(sys.argv[1:]))"
 
 
 class Index:
-    """One snapshot."""
+    """One snapshot. What is asked while it grows is answered by what is there already."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.count = 0
+        """Items read so far."""
+        self.built = threading.Event()
+        """It is whole, or has failed."""
+        self.error: BackendError | None = None
+        self.stop = threading.Event()
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as database, database:
-            yield database
-
-    def build(self, items: Iterable[Item]) -> int:
-        """Write it; the number of entries. An error of the source leaves nothing."""
-        os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        count = 0
         try:
-            with self._open() as database:
-                database.execute("PRAGMA journal_mode=OFF")
-                database.execute("PRAGMA synchronous=OFF")
-                database.execute("CREATE TABLE folder (path BLOB, rows BLOB)")
-                count = _fill(database, items)
-                database.execute("CREATE INDEX by_path ON folder (path)")
-        except sqlite3.Error as error:
-            self.path.unlink(missing_ok=True)
-            raise NoSpace(f"{self.path.parent}: {error}", hint="Free some space for the list of files.") from None
-        except BaseException:
-            self.path.unlink(missing_ok=True)
-            raise
-        return count
+            with contextlib.closing(sqlite3.connect(f"file:{self.path}?mode=ro", timeout=10, uri=True)) as database:
+                yield database
+        except sqlite3.OperationalError as error:
+            if self.built.is_set():
+                raise BackendError(f"the list of files on this machine can't be read: {error}", title="No index", hint="Open the snapshot again.") from None
+
+    def _blobs(self, path: bytes) -> list[bytes] | None:
+        found: list[tuple[bytes]] | None = None
+        with self._open() as database:
+            found = database.execute("SELECT rows FROM folder WHERE path = ?", (path,)).fetchall()
+        return [blob for (blob,) in found] if found else None
 
     def folder(self, path: bytes) -> list[Item] | None:
         """Direct children, None when there is no such directory."""
-        with self._open() as database:
-            rows = database.execute("SELECT rows FROM folder WHERE path = ?", (path,)).fetchall()
-        if not rows:
+        blobs = self._blobs(path)
+        if blobs is None:
             return None
-        found: dict[bytes, Item] = {}
-        for (blob,) in rows:
-            for item in _unpacked(path, blob):
-                found[item.entry.path] = item
-        return list(found.values())
+        base = path.rstrip(b"/") + b"/"
+        found: dict[bytes, Row] = {row[0]: row for blob in blobs for row in _unpacked(blob)}
+        return [item_of(base + name, row) for name, row in found.items()]
 
     def entry(self, path: bytes) -> Item | None:
         """One entry, None when it is not there."""
-        for item in self.folder(path.rsplit(b"/", 1)[0] or b"/") or ():
-            if item.entry.path == path:
-                return item
-        return None
+        name = path[path.rindex(b"/") + 1 :]
+        found = [row for blob in self._blobs(path[: path.rindex(b"/")] or b"/") or () for row in _unpacked(blob) if row[0] == name]
+        return item_of(path, found[-1]) if found else None
 
-    def paths(self) -> list[bytes]:
-        """All directories."""
+    def paths(self, below: bytes = b"/") -> list[bytes]:
+        """All directories in the order of their paths: this one and those below it."""
+        words, given = _range(below)
+        found: list[tuple[bytes]] = []
         with self._open() as database:
-            return [path for (path,) in database.execute("SELECT DISTINCT path FROM folder")]
+            found = database.execute(f"SELECT DISTINCT path FROM folder WHERE {words} ORDER BY path", given).fetchall()
+        return [path for (path,) in found]
 
-    def folders(self) -> Iterator[tuple[bytes, list[Item]]]:
-        """All directories in the order of their paths, each once."""
+    def tally(self, below: bytes) -> Tally:
+        """Files and bytes of all that is below a directory."""
+        words, given = _range(below)
         with self._open() as database:
-            paths = database.execute("SELECT DISTINCT path FROM folder ORDER BY path")
-            for (path,) in paths:
-                yield path, self.folder(path) or []
+            files, size = database.execute(f"SELECT sum(files), sum(bytes) FROM folder WHERE {words}", given).fetchone()
+            return Tally(int(files or 0), int(size or 0))
+        return Tally()
 
-    def find(self, pattern: str) -> Iterator[Entry]:
+    def find(self, pattern: str, stop: threading.Event | None = None) -> Iterator[Entry]:
         """Names that match a shell pattern."""
-        for _, items in self.folders():
-            for item in items:
-                if fnmatch.fnmatchcase(item.entry.path.rsplit(b"/", 1)[-1].decode("utf-8", "surrogateescape"), pattern):
-                    yield item.entry
+        matches = re.compile(fnmatch.translate(pattern)).match
+        for path in self.paths():
+            if stop is not None and stop.is_set():
+                return
+            base, seen = path.rstrip(b"/") + b"/", set()
+            for blob in self._blobs(path) or ():
+                for row in _unpacked(blob):
+                    if matches(row[0].decode("utf-8", "surrogateescape")) and row[0] not in seen:
+                        seen.add(row[0])
+                        yield item_of(base + row[0], row).entry
 
 
-def _fill(database: sqlite3.Connection, items: Iterable[Item]) -> int:
-    """A directory is written as soon as the archive's walk has left it. Those that are no items themselves are made up."""
-    opened: OrderedDict[bytes, list[Any]] = OrderedDict()
-    seen: set[bytes] = set()
-    written: set[bytes] = set()
-    count = 0
-
-    def write(path: bytes, rows: list[Any]) -> None:
-        written.add(path)
-        database.execute("INSERT INTO folder VALUES (?, ?)", (path, zlib.compress(marshal.dumps(rows), 1)))
-
-    for item in items:
-        count += 1
-        path = item.entry.path
-        parent = path.rsplit(b"/", 1)[0] or b"/"
-        while opened:
-            last = next(reversed(opened))
-            if last == parent or parent.startswith(last.rstrip(b"/") + b"/"):
-                break
-            write(*opened.popitem())
-        opened.setdefault(parent, []).append(_packed(item))
-        if item.entry.kind == "dir":
-            seen.add(path)
-            opened.setdefault(path, [])
-    while opened:
-        write(*opened.popitem())
-    _imply(seen, written, write)
-    return count
+def _range(below: bytes) -> tuple[str, tuple[bytes, ...]]:
+    if below in (b"/", b""):
+        return "1", ()
+    return "(path = ? OR (path > ? AND path < ?))", (below, below + b"/", below + b"0")
 
 
-def _imply(seen: set[bytes], written: set[bytes], write: Callable[[bytes, list[Any]], None]) -> None:
-    """Parents of the sources are no items of the archive: they are shown all the same."""
-    implied: set[bytes] = set()
-    for path in written:
-        while path not in (b"/", b"") and path not in seen and path not in implied:
-            implied.add(path)
-            path = path.rsplit(b"/", 1)[0] or b"/"
-    for path in sorted(implied):
-        name = path.rsplit(b"/", 1)[-1]
-        write(path.rsplit(b"/", 1)[0] or b"/", [_packed(Item(Entry(path, clean(name.decode("utf-8", "replace")), "dir"), b""))])
-    if b"/" not in written:
-        write(b"/", [])
+def _unpacked(blob: bytes) -> list[Any]:
+    found: list[Any] = marshal.loads(zlib.decompress(blob))
+    return found
 
 
-def _packed(item: Item) -> tuple[Any, ...]:
-    """The fields of the entry in order, its last name for its path, no `modified`: that is made of `mtime_ns`."""
-    one = item.entry
-    return (
-        one.path.rsplit(b"/", 1)[-1], one.name, one.kind, one.size, one.mode, one.user, one.group, None, one.target, one.uid, one.gid,
-        one.mtime_ns, one.link, one.special, one.inode, item.content,
-    )  # fmt: skip
+Source = tuple[Command, str, str]
+"""(the tool's command, the form it prints or writes, the folder of the form "raw")."""
 
 
-def _unpacked(parent: bytes, blob: bytes) -> Iterator[Item]:
-    for row in marshal.loads(zlib.decompress(blob)):
-        values = list(row[:-1])
-        values[0] = parent.rstrip(b"/") + b"/" + values[0]
-        values[7] = as_moment(values[11]) if values[11] is not None else None
-        yield Item(Entry(*values), row[-1])
+def build(index: Index, source: Source, failure: Callable[[int, tuple[str, ...]], BackendError], deadline: float) -> None:
+    """Fill it. An error of the source or of the disk leaves nothing. Blocks."""
+    command, form, folder = source
+    reading, writing = os.pipe()
+    try:
+        with _builder(index.path, form, folder, reading) as builder:
+            os.close(reading)
+            reading = -1
+            counting = threading.Thread(target=_count, args=(builder, index), daemon=True, name="index")
+            counting.start()
+            ended: tuple[int, tuple[str, ...]] = (0, ())
+            feeding, writing = writing, -1
+            if form == "raw":
+                os.close(feeding)
+            else:
+                ended = _feed(command, feeding, index.stop, deadline)
+            _finish(builder, index, ended, failure)
+            counting.join(5.0)
+    finally:
+        for descriptor in (reading, writing):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _builder(path: Path, form: str, folder: str, reading: int) -> Iterator[subprocess.Popen[bytes]]:
+    words = [sys.executable, "-I", "-S", "-c", _SCRIPT, str(path), form, *([folder] if folder else [])]
+    process = subprocess.Popen(words, stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={}, cwd="/", start_new_session=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def _count(builder: subprocess.Popen[bytes], index: Index) -> None:
+    with contextlib.suppress(ValueError, OSError):
+        for line in builder.stdout or ():
+            index.count = int(line)
+
+
+def _feed(command: Command, writing: int, stop: threading.Event, deadline: float) -> tuple[int, tuple[str, ...]]:
+    """(exit code, what it complained of) of the tool, whose output goes straight to the builder."""
+    try:
+        running = Running(command, writing)
+    finally:
+        os.close(writing)
+    with running:
+        for _ in running.parts(deadline, stop):
+            pass
+        if running.cancelled:
+            raise BackendError("the reading was stopped", title="Stopped", hint="Open the snapshot again to read it.")
+        return running.code, tuple(running.complaints.lines)
+
+
+def _finish(
+    builder: subprocess.Popen[bytes], index: Index, ended: tuple[int, tuple[str, ...]], failure: Callable[[int, tuple[str, ...]], BackendError]
+) -> None:
+    """Wait for the builder; whose fault it was, where there is one."""
+    while ended[0] == 0 and not index.stop.is_set():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            builder.wait(0.1)
+            break
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        builder.wait(5.0)
+    code = builder.poll()
+    if code == NO_SPACE:
+        raise NoSpace(f"{index.path.parent}: no room for the list of files", hint="Free some space there.")
+    if code == NAME_UNKNOWN:
+        raise Busy("the repository is locked, and a name of this archive can only be read without the lock",
+                   hint="Wait until the backup has ended; `deskside backups locks` says who holds it.")  # fmt: skip
+    if ended[0] != 0:
+        raise failure(*ended)
+    if index.stop.is_set():
+        raise BackendError("the reading was stopped", title="Stopped", hint="Open the snapshot again to read it.")
+    if code == DAMAGED:
+        raise Damaged("borg's list of files can't be read or was cut off", hint="Check the repository: an archive may be damaged.")
+    if code != 0:
+        raise Unreachable(f"the process that lists the files ended with {code}", hint="R tries again.")
+
+
+def _private_folder() -> Path:
+    """A new one; those that consoles left which were killed are taken away."""
+    base = os.environ.get("XDG_RUNTIME_DIR") or ""
+    place = Path(base if base and os.access(base, os.W_OK) else tempfile.gettempdir())
+    for left in place.glob("deskside-index-*-*"):
+        pid = left.name.split("-")[2]
+        with contextlib.suppress(OSError):
+            if pid.isdigit() and left.stat().st_uid == os.getuid() and not os.path.exists(f"/proc/{pid}"):
+                shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"deskside-index-{os.getpid()}-", dir=place))
 
 
 class Indexes:
@@ -164,33 +225,61 @@ class Indexes:
     def __init__(self) -> None:
         self._folder: Path | None = None
         self._known: OrderedDict[str, Index] = OrderedDict()
-        self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 
-    def get(self, ident: str, source: Callable[[], Iterable[Item]]) -> Index:
-        """The index, built from `source` if need be; two that ask at once build it once."""
+    def start(self, ident: str, fill: Callable[[Index], None]) -> Index:
+        """The index, which `fill` has begun to build in the background if it was not there; two that ask at once build it once."""
         with self._guard:
-            lock = self._locks.setdefault(ident, threading.Lock())
-        with lock:
-            if ident in self._known:
+            known = self._known.get(ident)
+            if known is not None and known.error is None:
                 self._known.move_to_end(ident)
-                return self._known[ident]
+                return known
             if self._folder is None:
-                base = os.environ.get("XDG_RUNTIME_DIR") or None
-                self._folder = Path(tempfile.mkdtemp(prefix="deskside-index-", dir=base if base and os.access(base, os.W_OK) else None))
-            index = Index(self._folder / ident)
-            index.build(source())
-            self._known[ident] = index
+                self._folder = _private_folder()
+            index = self._known[ident] = Index(self._folder / ident)
+            index.path.unlink(missing_ok=True)
+            os.close(os.open(index.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        threading.Thread(target=self._fill, args=(index, fill), daemon=True, name=f"index {ident[:8]}").start()
+        return index
+
+    def _fill(self, index: Index, fill: Callable[[Index], None]) -> None:
+        try:
+            fill(index)
+        except BackendError as error:
+            index.error = error
+        except OSError as error:
+            index.error = NoSpace(f"{index.path.parent}: {error.strerror}", hint="Free some space for the list of files.")
+        except Exception as error:  # noqa: BLE001 - carried over to who waits for it
+            index.error = BackendError(f"{type(error).__name__}: {error}", title="No index")
+        if index.error is not None:
+            index.path.unlink(missing_ok=True)
+        index.built.set()
+        with self._guard:
             self._shrink()
-            return index
+
+    def get(self, ident: str, fill: Callable[[Index], None]) -> Index:
+        """The same, when it is whole. What ended its building is raised to all who wait."""
+        index = self.start(ident, fill)
+        index.built.wait()
+        if index.error is not None:
+            raise index.error
+        return index
+
+    def reading(self, ident: str) -> Index | None:
+        """One that is being built or is whole."""
+        return self._known.get(ident)
 
     def _shrink(self) -> None:
-        while len(self._known) > 1 and sum(one.path.stat().st_size for one in self._known.values()) > MOST_BYTES:
-            _, oldest = self._known.popitem(last=False)
-            oldest.path.unlink(missing_ok=True)
+        whole = [ident for ident, one in self._known.items() if one.built.is_set() and one.error is None]
+        while len(whole) > 1 and sum(self._known[ident].path.stat().st_size for ident in whole) > MOST_BYTES:
+            self._known.pop(whole.pop(0)).path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Take them away."""
+        """Stop what reads and take them away."""
+        for one in self._known.values():
+            one.stop.set()
+        for one in self._known.values():
+            one.built.wait(3.0)
         self._known.clear()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)

@@ -173,6 +173,55 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How much is in a folder, all that is below it counted; `files` is everything that is no folder."""
+
+    files: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """A directory while a tool still reads the whole snapshot: what is known of it yet."""
+
+    entries: tuple[Entry, ...]
+    read: int
+    """Entries of the snapshot that were read so far."""
+    whole: bool
+    """Nothing more will come."""
+
+
+LiveWord = Literal["new", "gone", "newer", "older", "time", "size", "type", "target", "unread"]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDifference:
+    """How a path on this host differs from the snapshot: "new" since, "gone" since, a "newer" or "older" file of another size, only another
+    "time", only another "size", another "type", a link with another "target", "unread" what can't be looked at.
+    """
+
+    path: bytes
+    word: LiveWord
+    kind: EntryKind
+    """Of what is live; of what was, where it is gone."""
+    size: int | None = None
+    """In the snapshot; None where it was not there."""
+    live_size: int | None = None
+    modified: datetime | None = None
+    live_modified: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCount:
+    """How a comparison with what is live went: differences by word, entries that are the same, entries looked at, cut short or not."""
+
+    words: Mapping[str, int]
+    same: int
+    looked: int
+    stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """One line of a diff: + added, - removed, M content, T type, U metadata."""
 

@@ -124,8 +124,10 @@ Stream = Literal["out", "err"]
 class Running:
     """One run of a program. Use it as a context manager: leaving it ends the program whatever it is doing."""
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command, out: int | None = None) -> None:
+        """`out`: a descriptor that gets standard output, which then is not read here."""
         self.command = command
+        self._out = out
         self.complaints = Complaints()
         self.cancelled = False
         self.killed = False
@@ -144,8 +146,8 @@ class Running:
                 reading.append(descriptor)
                 extra[name] = str(descriptor) if name in self.command.by_number else f"/dev/fd/{descriptor}"
             return subprocess.Popen(
-                list(self.command.argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env=_environment(extra), pass_fds=reading, start_new_session=True, cwd=self.command.cwd, bufsize=0,
+                list(self.command.argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if self._out is None else self._out,
+                stderr=subprocess.PIPE, env=_environment(extra), pass_fds=reading, start_new_session=True, cwd=self.command.cwd, bufsize=0,
             )  # fmt: skip
         except OSError as error:
             raise MissingTool(f"{self.command.program} can't be started: {error.strerror}", hint="Check the program option.") from None
@@ -195,11 +197,12 @@ class Running:
         Ends when the program has ended. `beat` is called while nothing comes, ten times a second. `stop` walks the ladder and ends the stream, `cancelled` is then True. Unreachable
         when the deadline (seconds; None = no limit) passed or the tool only tries again and again.
         """
-        pipes: tuple[tuple[Stream, bytes | None], ...] = (("out", separator), ("err", b"\n"))
+        pipes: list[tuple[Stream, bytes | None]] = [("out", separator)] if self._out is None else []
+        pipes.append(("err", b"\n"))
         for stream, cut in pipes:
             threading.Thread(target=self._read, args=(stream, cut), daemon=True, name=f"{self.command.program} {stream}").start()
         ends = None if deadline is None else time.monotonic() + deadline
-        opened, quiet = 2, 0.0
+        opened, quiet = len(pipes), 0.0
         while opened:
             self._watch(stop, ends)
             try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from backends.backups.listing import in_order
@@ -44,11 +44,22 @@ def nanoseconds(text: Any) -> int | None:
     return (since.days * 86400 + since.seconds) * 10**9 + int((found.group(3) or "0")[:9].ljust(9, "0"))
 
 
-def objects(raw: bytes) -> Iterator[dict[str, Any]]:
-    """JSON objects, a line each. Damaged for a line that is none: a listing with a hole in it is a lie."""
-    for line in raw.split(b"\n"):
-        if line.strip():
-            yield one(line)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WRITTEN = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)").fullmatch
+
+
+def times(text: Any) -> tuple[datetime | None, int | None]:
+    """`moment` and `nanoseconds` of the same text, read once: a directory may have 20,000."""
+    found = _WRITTEN(text) if isinstance(text, str) else None
+    if found is None:
+        return moment(text), nanoseconds(text)
+    whole, part, zone = found.groups("")
+    try:
+        at = datetime.fromisoformat(whole + ("+00:00" if zone == "Z" else zone))
+        since, nano = at - _EPOCH, int(part.ljust(9, "0")) if part else 0
+        return _EPOCH + timedelta(since.days, since.seconds, nano // 1000), (since.days * 86400 + since.seconds) * 10**9 + nano
+    except (ValueError, OverflowError):
+        return None, None
 
 
 def one(raw: bytes) -> dict[str, Any]:
@@ -106,21 +117,22 @@ def unreadable(errors: tuple[str, ...], backend: str) -> list[Snapshot]:
 _KINDS: dict[str, EntryKind] = {"dir": "dir", "file": "file", "symlink": "link"}
 
 
-def directories(raw: bytes, paths: Sequence[bytes]) -> dict[bytes, list[Entry]]:
-    """Direct children of each of `paths` from `ls --json SNAP PATH ...`. One that is not there is not in the answer."""
+def directories(lines: Iterable[bytes], paths: Sequence[bytes]) -> dict[bytes, list[Entry]]:
+    """Direct children of each of `paths` from the lines of `ls --json SNAP PATH ...`. One that is not there is not in the answer."""
     asked = dict.fromkeys(b"/" + path.strip(b"/") for path in paths)
     children: dict[bytes, dict[bytes, Entry]] = {path: {} for path in asked}
     there = {b"/"}
-    for item in objects(raw):
+    for line in lines:
+        item = one(line) if line.strip() else {}
         if item.get("struct_type") != "node" and item.get("message_type") != "node":
             continue
-        entry = _entry(item)
-        if entry.path in asked and entry.kind == "dir":
-            there.add(entry.path)
-        parent = entry.path.rsplit(b"/", 1)[0] or b"/"
-        if parent in children:
-            children[parent].setdefault(entry.path, entry)
-            there.add(parent)
+        path = str(item.get("path", "")).encode("utf-8", "surrogateescape")
+        if item.get("type") == "dir" and path in asked:
+            there.add(path)
+        held = children.get(path.rpartition(b"/")[0] or b"/")
+        if held is not None and path not in held:
+            held[path] = entry_of(item, path)
+    there.update(path for path, held in children.items() if held)
     found = {path: in_order(children[path].values()) for path in asked if path in there}
     return {path: found[b"/" + path.strip(b"/")] for path in paths if b"/" + path.strip(b"/") in found}
 
@@ -130,10 +142,6 @@ def renamed(entry: Entry, path: bytes) -> Entry:
     return entry if entry.path == path else replace(entry, path=path)
 
 
-def _entry(item: dict[str, Any]) -> Entry:
-    return entry_of(item, str(item.get("path", "")).encode("utf-8", "surrogateescape"))
-
-
 _SPECIAL: dict[str, Literal["fifo", "chardev", "blockdev", "socket"]] = {
     "fifo": "fifo", "chardev": "chardev", "dev": "blockdev", "blockdev": "blockdev", "socket": "socket",
 }  # fmt: skip
@@ -141,15 +149,16 @@ _SPECIAL: dict[str, Literal["fifo", "chardev", "blockdev", "socket"]] = {
 
 def entry_of(item: Mapping[str, Any], raw: bytes) -> Entry:
     """A node of the tool's JSON as an entry; `raw` is its exact path."""
-    mode, kind = int(item.get("mode") or 0), str(item.get("type"))
+    get = item.get
+    mode, kind, name = int(get("mode") or 0), str(get("type")), get("name")
     bits = (0o4000 if mode & 1 << 23 else 0) | (0o2000 if mode & 1 << 22 else 0) | (0o1000 if mode & 1 << 20 else 0)
-    linked = int(item.get("links") or 0) > 1 and kind != "dir" and item.get("inode")
+    linked = kind != "dir" and get("inode") and int(get("links") or 0) > 1
+    modified, mtime = times(get("mtime"))
     return Entry(
-        raw, clean(str(item.get("name") or "") or raw.rsplit(b"/", 1)[-1].decode("utf-8", "replace")), _KINDS.get(kind, "other"),
-        int(item.get("size") or 0), mode & 0o777 | bits, clean(str(item.get("user") or item.get("uid", ""))),
-        clean(str(item.get("group") or item.get("gid", ""))), moment(item.get("mtime")), clean(str(item.get("linktarget", ""))),
-        _number(item.get("uid")), _number(item.get("gid")), nanoseconds(item.get("mtime")), _link(item) if kind == "symlink" else None,
-        _SPECIAL.get(kind, ""), f"{item.get('device_id', 0)}:{item['inode']}" if linked else "",
+        raw, clean(str(name) if name else raw.rsplit(b"/", 1)[-1].decode("utf-8", "replace")), _KINDS.get(kind, "other"),
+        int(get("size") or 0), mode & 0o777 | bits, clean(str(get("user") or get("uid", ""))), clean(str(get("group") or get("gid", ""))), modified,
+        clean(str(get("linktarget", ""))) if kind == "symlink" else "", _number(get("uid")), _number(get("gid")), mtime,
+        _link(item) if kind == "symlink" else None, _SPECIAL.get(kind, ""), f"{get('device_id', 0)}:{item['inode']}" if linked else "",
     )  # fmt: skip
 
 

@@ -6,12 +6,13 @@ import hashlib
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from backends.backups import restic_json
-from backends.backups.model import BackupJob, Content, Diff, Entry, Found, Lock, Snapshot
+from backends.backups.model import BackupJob, Content, Diff, Entry, Found, Glimpse, Lock, Snapshot, Tally
 from backends.backups.process import Running
+from backends.backups.restic_count import tallies
 from backends.backups.restic_program import ResticProgram, go_text, quoted
 from backends.backups.restic_tree import UNKNOWN, exact_nodes, exact_walk, json_stream, tree_entries
 from backends.errors import Damaged, Invalid, NotFound
@@ -68,21 +69,63 @@ class ResticReads(ResticProgram):
 
     # -- files ------------------------------------------------------------------------------------------
 
-    def directories(self, snapshot: Snapshot, paths: Sequence[bytes]) -> dict[bytes, list[Entry]]:
-        """Many in one call; one that holds a name that is no UTF-8 is read again from its tree, exact."""
+    def directories(self, snapshot: Snapshot, paths: Sequence[bytes], stop: threading.Event | None = None, quick: bool = False) -> dict[bytes, list[Entry]]:
+        """Many in one call; one that holds a name that is no UTF-8 is read again from its tree, exact.
+
+        `quick` leaves out what would need more than the one call, `stop` ends it with what is there: nothing.
+        """
         plain = [path for path in paths if is_text(path)]
         found: dict[bytes, list[Entry]] = {}
         if plain:
-            ran = self.run("ls", "--json", "--no-lock", snapshot.id, "--", *plain)
-            for path, listed in restic_json.directories(ran.out, plain).items():
-                found[path] = self._exact(snapshot, path) if any(UNKNOWN in entry.path for entry in listed) else listed
+            lines = (line for _, line in self.lines("ls", "--json", "--no-lock", snapshot.id, "--", *plain, deadline=self.scan_deadline, stop=stop))
+            listing = restic_json.directories(lines, plain)
+            if stop is not None and stop.is_set():
+                return {}
+            for path, listed in listing.items():
+                odd = any(UNKNOWN in entry.path for entry in listed)
+                if not (odd and quick):
+                    found[path] = self._exact(snapshot, path) if odd else listed
         for path in paths:
-            if path not in plain:
+            if path not in plain and not quick:
                 try:
                     found[path] = self._exact(snapshot, path)
                 except NotFound:
                     continue
         return found
+
+    def glimpse(self, snapshot: Snapshot, path: bytes) -> Glimpse | None:
+        """restic looks into one directory alone: nothing has to be read ahead of it."""
+        return None
+
+    def tally(self, snapshot: Snapshot, paths: Sequence[bytes], tell: Callable[[int], None], stop: threading.Event) -> dict[bytes, Tally]:
+        """One pass of `ls` through those folders; those whose names restic can't print, each by itself."""
+        found: dict[bytes, Tally] = {}
+        plain = [path for path in paths if is_text(path)]
+        for group in ([plain] if plain else []) + [[path] for path in paths if path not in plain]:
+            words = [path.rstrip(b"/") or b"/" for path in group]
+            chunks = (part for _, part in self.lines("ls", "--json", "--no-lock", "--recursive", snapshot.id, "--", *words, separator=None, stop=stop))
+            counts = tallies(chunks, [b"/" + go_text(path.strip(b"/")).encode() for path in group], tell)
+            if stop.is_set():
+                return {}
+            found.update(zip(group, counts, strict=True))
+        return found
+
+    def folders(self, snapshot: Snapshot, path: bytes, stop: threading.Event) -> Iterator[tuple[bytes, list[Entry]]]:
+        """Every directory at or below a path with its children, exact; as the walk leaves them."""
+        root = b"/" + path.strip(b"/")
+        opened: dict[bytes, list[Entry]] = {}
+        for entry in self.entries(snapshot, [root], stop):
+            if stop.is_set():
+                return
+            parent = entry.path.rpartition(b"/")[0] or b"/"
+            while opened and (last := next(reversed(opened))) != parent and not parent.startswith(last.rstrip(b"/") + b"/"):
+                yield opened.popitem()
+            if entry.path != root:
+                opened.setdefault(parent, []).append(entry)
+            if entry.kind == "dir":
+                opened.setdefault(entry.path, [])
+        while opened:
+            yield opened.popitem()
 
     def _cat(self, *words: str | bytes) -> bytes:
         return self.run(*words[:1], "--no-lock", *words[1:]).out
@@ -95,12 +138,37 @@ class ResticReads(ResticProgram):
             self._trees.clear()
         return exact_nodes(self._cat, snapshot.id, path, self.has("tree-path"), self._trees)
 
-    def find(self, pattern: str, snapshots: Sequence[Snapshot]) -> Iterator[Found]:
-        """A shell pattern: one pass through the trees of those snapshots, results as they come."""
-        words: list[str | bytes] = ["find", "--json", "--no-lock"]
+    def find(self, pattern: str, snapshots: Sequence[Snapshot], stop: threading.Event | None = None) -> Iterator[Found]:
+        """A shell pattern: one pass through the trees of each of those snapshots, results as they come, exact in bytes."""
         for snapshot in snapshots:
-            words += ["--snapshot", snapshot.id]
-        yield from self._found(words, pattern.encode("utf-8", "surrogateescape"))
+            words: list[str | bytes] = ["find", "--json", "--no-lock", "--snapshot", snapshot.id, "--", pattern.encode("utf-8", "surrogateescape")]
+            chunks = (part for _, part in self.lines(*words, separator=None, stop=stop))
+            alike: dict[bytes, list[bytes]] = {}
+            try:
+                for match in json_stream(chunks, inside="matches"):
+                    path = str(match.get("path", "")).encode("utf-8", "surrogateescape")
+                    if UNKNOWN in path:
+                        path = self._next_exact(snapshot, path, alike)
+                    yield Found(snapshot.id, restic_json.entry_of({**match, "name": ""}, path))
+            except Damaged:
+                if stop is None or not stop.is_set():
+                    raise
+
+    def _next_exact(self, snapshot: Snapshot, printed: bytes, alike: dict[bytes, list[bytes]]) -> bytes:
+        """The next path that restic prints like this; it prints them in the order of its trees."""
+        if printed not in alike:
+            places = [b""]
+            for part in printed.strip(b"/").split(b"/"):
+                places = [place + b"/" + name for place in places for name in self._names_like(snapshot, place, part)]
+            alike[printed] = places
+        if not alike[printed]:
+            raise Damaged(f"{clean(printed.decode())} is not in its folder's tree", hint="The tool's listing and its tree differ: check the repository.")
+        return alike[printed].pop(0)
+
+    def _names_like(self, snapshot: Snapshot, place: bytes, part: bytes) -> list[bytes]:
+        if UNKNOWN not in part:
+            return [part]
+        return [raw for raw, _ in self._nodes(snapshot, place or b"/") if go_text(raw).encode() == part]
 
     def _found(self, words: Sequence[str | bytes], *patterns: bytes) -> Iterator[Found]:
         chunks = (part for _, part in self.lines(*words, "--", *patterns, separator=None))
@@ -124,32 +192,36 @@ class ResticReads(ResticProgram):
         ]
         return sorted(found, key=lambda item: times[item.snapshot], reverse=True)
 
-    def entries(self, snapshot: Snapshot, selection: Sequence[bytes]) -> Iterator[Entry]:
+    def entries(self, snapshot: Snapshot, selection: Sequence[bytes], stop: threading.Event | None = None) -> Iterator[Entry]:
         """Whole subtrees, exact: `find` prints every field, and trees with odd names are read once more."""
         wanted = [b"/" + path.strip(b"/") for path in selection]
         if not wanted:
             raise Invalid("nothing is selected")
         missing = dict.fromkeys(path for path in wanted if path != b"/")
-        for entry in self._subtrees(snapshot, [path for path in wanted if is_text(path)], None):
+        for entry in self._subtrees(snapshot, [path for path in wanted if is_text(path)], None, stop):
             missing.pop(entry.path, None)
             yield entry
         for path in dict.fromkeys(path for path in wanted if not is_text(path)):  # each alone: they print alike
-            for entry in self._subtrees(snapshot, [path], path):
+            for entry in self._subtrees(snapshot, [path], path, stop):
                 missing.pop(entry.path, None)
                 yield entry
-        if missing:
+        if missing and not (stop is not None and stop.is_set()):
             raise NotFound(f"{clean(go_text(next(iter(missing))))} is not in the snapshot")
 
-    def _subtrees(self, snapshot: Snapshot, wanted: Sequence[bytes], root: bytes | None) -> Iterator[Entry]:
+    def _subtrees(self, snapshot: Snapshot, wanted: Sequence[bytes], root: bytes | None, stop: threading.Event | None) -> Iterator[Entry]:
         if not wanted:
             return
         patterns = [b"/*" if path == b"/" else quoted(path) for path in wanted]
         command = self.command("find", "--json", "--no-lock", "--snapshot", snapshot.id, "--", *patterns)
         with Running(command) as running:
-            chunks = (part for stream, part in running.parts(self.scan_deadline, None, None) if stream == "out")
+            chunks = (part for stream, part in running.parts(self.scan_deadline, stop, None) if stream == "out")
             nodes = json_stream(chunks, inside="matches")
-            yield from exact_walk(nodes, lambda path: self._nodes(snapshot, path), root)
-            if running.code != 0:
+            try:
+                yield from exact_walk(nodes, lambda path: self._nodes(snapshot, path), root)
+            except Damaged:
+                if not running.cancelled:
+                    raise
+            if running.code != 0 and not running.cancelled:
                 raise self.failure(running.code, tuple(running.complaints.lines))
 
     def entry(self, snapshot: Snapshot, path: bytes) -> Entry:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, Known, ToolEvent
-from backends.backups.model import BackupJob, Content, Diff, Entry, ForgetGroup, Found, Lock, RunWord, Snapshot
+from backends.backups.model import BackupJob, Content, Diff, Entry, ForgetGroup, Found, Glimpse, Lock, RunWord, Snapshot, Tally
 
 Tell = Callable[[ToolEvent], None]
 
@@ -91,10 +91,19 @@ class BackupTool(Protocol):
     def is_marked(self, snapshot: Snapshot) -> bool:
         """Whether it is marked as held in the repository itself."""
 
-    def directories(self, snapshot: Snapshot, paths: Sequence[bytes]) -> dict[bytes, list[Entry]]:
-        """Direct children of those directories that are there."""
+    def directories(self, snapshot: Snapshot, paths: Sequence[bytes], stop: threading.Event | None = None, quick: bool = False) -> Mapping[bytes, Sequence[Entry]]:
+        """Direct children of those directories that are there; `quick`: only those that one call can tell exactly."""
 
-    def find(self, pattern: str, snapshots: Sequence[Snapshot]) -> Iterator[Found]:
+    def glimpse(self, snapshot: Snapshot, path: bytes) -> Glimpse | None:
+        """As `Browsing.glimpse`."""
+
+    def folders(self, snapshot: Snapshot, path: bytes, stop: threading.Event) -> Iterator[tuple[bytes, list[Entry]]]:
+        """Every directory at or below a path with its children, exact."""
+
+    def tally(self, snapshot: Snapshot, paths: Sequence[bytes], tell: Callable[[int], None], stop: threading.Event) -> Mapping[bytes, Tally]:
+        """How much is in each of those folders; nothing when it was stopped."""
+
+    def find(self, pattern: str, snapshots: Sequence[Snapshot], stop: threading.Event | None = None) -> Iterator[Found]:
         """Names that match a shell pattern."""
 
     def versions(self, path: bytes, snapshots: Sequence[Snapshot]) -> list[Found]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backends.backups import borg_json, restic_json
+from backends.backups import borg_json, index_build, restic_json
 from backends.backups.borg_program import BorgProgram, borg_capabilities, complaint, log_line
 from backends.backups.restic_extract import _Said
 from backends.backups.restic_program import ResticProgram, go_text, message, quoted, restic_capabilities
@@ -51,10 +51,10 @@ def test_restic_snapshots(version: str) -> None:
 
 @restic_versions
 def test_restic_listings(version: str) -> None:
-    found = restic_json.directories(sample("restic", version, "11-ls-dir"), [b"/src/home/anna", b"/src/nope"])
+    found = restic_json.directories(sample("restic", version, "11-ls-dir").split(b"\n"), [b"/src/home/anna", b"/src/nope"])
     assert list(found) == [b"/src/home/anna"] and {entry.kind for entry in found[b"/src/home/anna"]} >= {"file", "link"}
     assert any("\ufffd" in entry.name for entry in found[b"/src/home/anna"]) and all(entry.mode <= 0o7777 for entry in found[b"/src/home/anna"])
-    assert restic_json.directories(sample("restic", version, "12-ls-dir-nonexist"), [b"/no/such"]) == {}
+    assert restic_json.directories(sample("restic", version, "12-ls-dir-nonexist").split(b"\n"), [b"/no/such"]) == {}
     nodes = list(json_stream([sample("restic", version, "14-find")], inside="matches"))
     assert len(nodes) >= 2 and all(node["path"].endswith("report.txt") for node in nodes)
     diff = restic_json.diff(sample("restic", version, "18-diff").split(b"\n"))
@@ -179,7 +179,7 @@ def test_borg_failures(version: str, name: str, error: type[BackendError]) -> No
 
 @borg_versions
 def test_borg_printed_items_and_warnings(version: str) -> None:
-    found = list(borg_json.printed_items(sample("borg", version, "09-list-archive").splitlines()))
+    found = list(borg_json.items(index_build.printed([sample("borg", version, "09-list-archive").replace(b"?", b"_")])))
     assert found and found[0].entry.kind == "dir" and any(item.entry.kind == "link" for item in found)
     assert all(item.entry.mode <= 0o7777 for item in found)
     words = [complaint(log_line(line)) for line in errors("borg", version, "05c-create-missing-source")]
@@ -194,14 +194,19 @@ def test_borg_capabilities_and_names() -> None:
     assert borg_json.source_paths(words) == ("/srv/a", "/rel", "/-odd")
 
 
-def _lines(*more: str) -> Iterator[bytes]:
-    yield from (line.encode() for line in ["{", '    "_items": [', *more])
+def _dump(*more: str, step: int = 7) -> Iterator[bytes]:
+    """In chunks that end anywhere."""
+    raw = "".join(line + "\n" for line in ["{", '    "_items": [', *more]).encode()
+    yield from (raw[at : at + step] for at in range(0, len(raw), step))
 
 
 def test_borg_dumps_that_are_cut_are_damage() -> None:
     item = ['    {', '        "mode": 33188,', '        "mtime": 1,', '        "path": "\\u007f612fff"', "    },"]
-    whole = list(borg_json.items(borg_json.dumped_items(_lines(*item, "    ]", "}"))))
-    assert [one.entry.path for one in whole] == [b"/a/\xff"]
+    last = [*item[:-1], "    }"]
+    for step in (1, 7, 64, 10_000):
+        whole = list(borg_json.items(index_build.dumped(_dump(*item, *item, *last, "    ]", "}", step=step))))
+        assert [one.entry.path for one in whole] == [b"/a/\xff"] * 3
+    assert not list(borg_json.items(index_build.dumped(_dump("    ]", "}"))))
     for broken in (item, item[:3], [*item[:1], "        garbage", "    }", "    ]"], []):
         with pytest.raises(Damaged):
-            list(borg_json.dumped_items(_lines(*broken)))
+            list(borg_json.items(index_build.dumped(_dump(*broken))))
