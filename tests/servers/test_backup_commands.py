@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.servers.backup_places import need
+from tests.servers.backup_programs import make_restic
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.server]
@@ -25,7 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "source/a.txt").write_text("one\n")
     (place / "pass").write_text("p\n")
     (place / "pass").chmod(0o600)
-    subprocess.run(["restic", "init", "-q", "-r", str(place / "repo")], env={**os.environ, "RESTIC_PASSWORD": "p", "HOME": str(place)}, check=True)
+    make_restic(place / "repo", "p")
     (place / "config.toml").write_text(f"""
 [roles]
 default = "admin"
