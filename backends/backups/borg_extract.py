@@ -14,7 +14,7 @@ from backends.backups.borg_reads import READ, BorgReads, archive_word, pattern
 from backends.backups.extraction import ExtractCapabilities, Extraction, ToolError, ToolEvent
 from backends.backups.model import Snapshot
 from backends.backups.process import ERROR_LINES, Running
-from backends.backups.selecting import batches, checked_selection, empty_directory, is_there
+from backends.backups.selecting import NOT_THERE, batches, checked_selection, empty_directory, is_there, lost
 from backends.backups.tar_hashes import tar_hashes
 from backends.backups.tools import Tell
 
@@ -40,6 +40,8 @@ class BorgExtract(BorgReads):
             if stop.is_set():
                 break
         restored = tuple(path for path in wanted if path == b"/" or is_there(into, path))
+        for path in lost(wanted, restored, worst == 0 and not stop.is_set()):
+            said.error(path, NOT_THERE)
         return Extraction(
             worst, said.files, said.bytes, time.monotonic() - began, tuple(said.errors), restored, said.count, stop.is_set(),
             f"borg {self.capabilities.words}",

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from backends.backups.adapter import ToolBackend
 from backends.backups.restic_tool import ResticTool
+from backends.backups.selecting import checked_selection
 from backends.backups.site_files import tables_of
 from backends.contract import Site
 from backends.errors import BadConfig
@@ -57,4 +58,5 @@ class Restic(ToolBackend):
 
     def differing(self, snapshot: str, selection: Sequence[bytes], root: bytes, stop: threading.Event) -> Iterator[tuple[bytes, str]]:
         """As `ComparesFiles` says."""
+        checked_selection(selection)
         return self._restic.differing(self._by_id(snapshot), selection, root, stop)

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,15 +16,17 @@ from typing import Any
 from backends.backups.extraction import ExtractCapabilities, Extraction, ToolError, ToolEvent
 from backends.backups.model import Snapshot
 from backends.backups.process import ERROR_LINES, Running
-from backends.backups.restic_program import go_text, message, quoted
+from backends.backups.restic_program import go_text, is_retry, message, quoted
 from backends.backups.restic_reads import ResticReads
-from backends.backups.selecting import batches, checked_selection, empty_directory, is_there
+from backends.backups.selecting import NOT_THERE, batches, checked_selection, empty_directory, is_there, lost
 from backends.backups.tar_hashes import tar_hashes
 from backends.backups.tools import Tell
-from backends.errors import NotFound
+from backends.errors import NotFound, Unreachable
 from backends.text import clean
 
 FRAMES = 10
+LOST = re.compile(r"connection lost|connection refused|broken pipe|unexpected EOF|file already closed|i/o timeout|subprocess ssh")
+"""How the tool says on many lines, one a file, that its server is gone."""
 
 
 class ResticExtract(ResticReads):
@@ -46,7 +49,11 @@ class ResticExtract(ResticReads):
             said.next_run()
             if (running.code not in (0, 1, 3, 130) and not running.cancelled) or (running.code == 1 and not said.errors):
                 raise self.failure(running.code, tuple(running.complaints.lines))
+            if running.code == 1 and LOST.search("\n".join(running.complaints.lines)):
+                raise Unreachable(f"the connection to {self.location()} was lost", hint="Check the way to it, then start it again.")
         restored = tuple(path for path in wanted if is_there(into, path))
+        for path in lost(wanted, restored, worst == 0 and not stop.is_set()):
+            said.error(path, NOT_THERE)
         return Extraction(
             worst, said.files, said.bytes, time.monotonic() - began, tuple(said.errors), restored, said.count, stop.is_set(),
             f"restic {self.capabilities.words}",
@@ -202,12 +209,16 @@ class _Said:
         item = _object(raw)
         if not text or item.get("message_type") == "exit_error" or text.startswith("Fatal: There were "):
             return
-        if "retrying after" in text or "interrupt received" in text:
+        if is_retry(text) or "interrupt received" in text:
             self._tell(ToolEvent("warning", text=message(text)))
             return
         path = str(item.get("item") or "") or (text.removeprefix("ignoring error for ").split(": ")[0] if text.startswith("ignoring ") else "")
         raw = path.encode("utf-8", "surrogateescape")
-        found = ToolError(self.base + raw if raw.startswith(b"/") else raw, message(text))
+        self.error(self.base + raw if raw.startswith(b"/") else raw, message(text))
+
+    def error(self, path: builtins.bytes, text: str) -> None:
+        """One thing that went wrong."""
+        found = ToolError(path, text)
         self.count += 1
         if len(self.errors) < ERROR_LINES:
             self.errors.append(found)

@@ -10,6 +10,7 @@ from backends.errors import Invalid
 ARGUMENTS = 100_000
 """Bytes of paths in one call: argv may hold 2 MB, a single word 128 KB."""
 COUNT = 2000
+NOT_THERE = "the tool says that it is done, and it is not there"
 
 
 def checked_selection(selection: Sequence[bytes]) -> list[bytes]:
@@ -53,3 +54,9 @@ def batches(paths: Sequence[bytes]) -> Iterator[list[bytes]]:
 def is_there(into: bytes, path: bytes) -> bool:
     """Whether a path exists below a directory, links not followed."""
     return os.path.lexists(into + path)
+
+
+def lost(wanted: Sequence[bytes], restored: Sequence[bytes], well: bool) -> list[bytes]:
+    """What was asked for and did not come though the tool says that all is `well`."""
+    there = set(restored)
+    return [path for path in wanted if path not in there] if well else []
