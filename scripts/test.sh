@@ -8,6 +8,11 @@ if [ -n "$missing" ]; then
   echo "LEFT OUT: the tests that need these packages (not installed, and this account may not install them): $missing"
   [ "${DESKSIDE_TEST_ALL:-}" = 1 ] && exit 1
 fi
+versions=$(scripts/tools.sh | tr '\n' ',')
+if [ -n "$versions" ]; then
+  echo "LEFT OUT: the tests on versions of backup programs that this machine's package mirror does not have or that don't run here: ${versions%,}"
+  [ "${DESKSIDE_TEST_ALL:-}" = 1 ] && exit 1
+fi
 .venv/bin/ruff check console screens widgets backends tests bench
 .venv/bin/mypy
 .venv/bin/python -m pytest -rs -n 2 --dist loadfile "$@" && exit 0

@@ -38,6 +38,7 @@ from backends.backups.plans import BackupPlans
 from backends.backups.protection import of_snapshots
 from backends.backups.published import as_json, from_json
 from backends.backups.records import Records
+from backends.backups.selecting import checked_selection
 from backends.backups.tools import BackupTool
 from backends.contract import Health, Page, Site, now
 from backends.errors import BackendError, Invalid, NotFound
@@ -281,6 +282,7 @@ class ToolBackend(Browsing, BackupPlans):
         self, snapshot: str, selection: Sequence[bytes], into: bytes, tell: Callable[[ToolEvent], None], stop: threading.Event
     ) -> Extraction:
         """As the contract says."""
+        checked_selection(selection)
         return self.tool.extract(self._by_id(snapshot), selection, into, tell, stop)
 
     def can_go_on(self) -> bool:
@@ -295,6 +297,7 @@ class ToolBackend(Browsing, BackupPlans):
 
     def entries(self, snapshot: str, selection: Sequence[bytes]) -> Iterator[Entry]:
         """As the contract says."""
+        checked_selection(selection)
         return self.tool.entries(self._by_id(snapshot), selection)
 
     def content_hash(self, snapshot: str, path: bytes) -> bytes:
@@ -306,6 +309,7 @@ class ToolBackend(Browsing, BackupPlans):
         heard: Heard | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:  # fmt: skip
         """As the contract says."""
+        checked_selection(selection)
         return self.tool.content_hashes(self._by_id(snapshot), selection, stop, known, heard)
 
     def extract_capabilities(self) -> ExtractCapabilities:

@@ -17,7 +17,7 @@ from backends.backups.borg_reads import READ, BorgReads, archive_word, pattern
 from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, Known, ToolError, ToolEvent
 from backends.backups.model import Snapshot
 from backends.backups.process import ERROR_LINES, Running
-from backends.backups.selecting import batches, checked_selection, empty_directory, is_there
+from backends.backups.selecting import NOT_THERE, batches, checked_selection, empty_directory, is_there, lost
 from backends.backups.tar_hashes import tar_hashes
 from backends.backups.tools import Tell
 from backends.backups.written import Written
@@ -74,6 +74,8 @@ class BorgExtract(BorgReads):
         missing = said.unmatched & set(wanted)
         if missing and not stop.is_set():
             raise NotFound(f"{clean(min(missing).decode('utf-8', 'replace'))} is not in the archive")
+        for path in lost(wanted, restored, worst == 0 and not stop.is_set()):
+            said.error(path, NOT_THERE)
         return Extraction(
             worst, said.files, said.bytes, time.monotonic() - began, tuple(said.errors), restored, said.count, stop.is_set(),
             f"borg {self.capabilities.words}",

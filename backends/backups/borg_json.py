@@ -31,10 +31,21 @@ def document(raw: bytes) -> dict[str, Any]:
     try:
         found = json.loads(raw)
     except ValueError:
-        found = None
+        found = _among_others(raw)
     if not isinstance(found, dict):
         raise Damaged(f"borg printed what is no JSON object: {plain(raw[:80])!r}", hint="Run the same by hand and look.")
     return found
+
+
+def _among_others(raw: bytes) -> Any:
+    """The document among lines that are not borg's: it is indented, so only its own braces stand alone on a line."""
+    lines = raw.split(b"\n")
+    if b"{" not in lines or b"}" not in lines:
+        return None
+    try:
+        return json.loads(b"\n".join(lines[lines.index(b"{") : len(lines) - lines[::-1].index(b"}")]))
+    except ValueError:
+        return None
 
 
 def series(name: str) -> str:

@@ -21,6 +21,10 @@ WARNINGS = range(100, 128)
 """Modern exit codes of warnings (1.4 on). Legacy: 1."""
 
 
+RAISED = re.compile(r"(?:[a-z_]+\.)*[A-Z]\w*(?:Error|Exception|NotFound|DoesNotExist)\b")
+"""The line of a traceback that says what it was."""
+
+
 def borg_capabilities(version: tuple[int, ...]) -> Capabilities:
     """By version alone."""
     has = {"exit-codes"} if version[:2] >= (1, 4) else set()
@@ -51,6 +55,9 @@ def complaint(item: Mapping[str, Any]) -> str:
     if item.get("type") not in ("log_message", "plain") or item.get("levelname") not in ("WARNING", "ERROR", "CRITICAL"):
         return ""
     words = [line.strip() for line in str(item.get("message", "")).split("\n") if line.strip()]
+    raised = [line for line in words if RAISED.match(line)]
+    if raised and "Traceback (most recent call last):" in words:
+        return clean(raised[-1])[:500]
     return clean(words[0] if len(words) == 1 or not words else f"{words[0]} {words[-1]}")[:500] if words else ""
 
 
@@ -152,6 +159,8 @@ class BorgProgram:
         words = [text for text in map(complaint, items) if text]
         said = " ".join(words)
         last = words[-1][:300] if words else f"exit code {code}"
+        if "FileNotFoundError" in said and self.local and f"{self.local.rstrip('/')}/data/" in said:
+            idents.append("IntegrityError")  # a segment is gone: borg has no word of its own for it
         for prefixes, codes, parts, make in _FAILURES:
             if code in codes or any(ident.startswith(prefixes) for ident in idents if ident) or any(part in said for part in parts):
                 made: BackendError = make(self.location(), last)

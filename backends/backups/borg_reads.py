@@ -321,7 +321,7 @@ class BorgReads(BorgProgram):
     def locks(self) -> list[Lock]:
         """What lies in the repository's folder; borg has no command for it."""
         if not self.local:
-            raise Unsupported("locks", "borg shows locks only where the repository's folder can be looked at", hint="Look on the machine that has it.")
+            raise Unsupported("locks", "whether it is locked is not known: borg shows locks only where the repository's folder can be looked at", hint="Look on the machine that has it.")
         found = []
         exclusive = os.path.join(self.local, "lock.exclusive")
         for name in _names(exclusive):

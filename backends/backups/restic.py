@@ -10,6 +10,7 @@ from backends.backups.adapter import ToolBackend
 from backends.backups.extraction import Known
 from backends.backups.model import Attributes
 from backends.backups.restic_tool import ResticTool
+from backends.backups.selecting import checked_selection
 from backends.backups.site_files import tables_of
 from backends.contract import Site
 from backends.errors import BadConfig
@@ -61,8 +62,8 @@ class Restic(ToolBackend):
         self, snapshot: str, selection: Sequence[bytes], root: bytes, stop: threading.Event, known: Iterable[Known] | None = None
     ) -> Iterator[tuple[bytes, str]]:
         """As `ComparesFiles` says."""
+        checked_selection(selection)
         return self._restic.differing(self._by_id(snapshot), selection, root, stop, known)
-
 
     def can_tell_attributes(self) -> bool:
         """As `TellsAttributes` says."""

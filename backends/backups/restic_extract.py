@@ -18,7 +18,7 @@ from backends.backups.attributes import of_restic
 from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, Known, ToolError, ToolEvent
 from backends.backups.model import Attributes, Snapshot
 from backends.backups.process import ERROR_LINES, Running
-from backends.backups.restic_program import go_text, message, quoted
+from backends.backups.restic_program import go_text, is_retry, message, quoted
 from backends.backups.restic_reads import ResticReads
 from backends.backups.selecting import batches, checked_selection, empty_directory, enterable, is_there, kinds_of
 from backends.backups.tar_hashes import tar_hashes
@@ -28,6 +28,8 @@ from backends.errors import AuthFailed, BackendError, Busy, NotFound, Unreachabl
 from backends.text import clean
 
 FRAMES = 10
+LOST = re.compile(r"connection lost|connection refused|broken pipe|unexpected EOF|file already closed|i/o timeout|subprocess ssh")
+"""How the tool says on many lines, one a file, that its server is gone."""
 
 
 class ResticExtract(ResticReads):
@@ -63,6 +65,8 @@ class ResticExtract(ResticReads):
             said.next_run()
             if not running.cancelled and (failure := self._stopped_whole(running, said)) is not None:
                 raise failure
+            if running.code == 1 and LOST.search("\n".join(running.complaints.lines)):
+                raise Unreachable(f"the connection to {self.location()} was lost", hint="Check the way to it, then start it again.")
         restored = tuple(path for path in wanted if is_there(into, path))
         if len(restored) < len(wanted) and not said.count and not stop.is_set():  # a pattern that matches nothing is exit code 0 for restic
             missing = next(path for path in wanted if path not in restored)
@@ -255,13 +259,17 @@ class _Said:
             self.fatal = text
         if not text or item.get("message_type") == "exit_error":
             return
-        if "retrying after" in text or "interrupt received" in text:
+        if is_retry(text) or "interrupt received" in text:
             self._tell(ToolEvent("warning", text=message(text)))
             return
         self.items += item.get("message_type") == "error" or text.startswith("ignoring ")
         path = str(item.get("item") or "") or (text.removeprefix("ignoring error for ").split(": ")[0] if text.startswith("ignoring ") else "")
         raw = path.encode("utf-8", "surrogateescape")
-        found = ToolError(self.base + raw if raw.startswith(b"/") else raw, message(text))
+        self.error(self.base + raw if raw.startswith(b"/") else raw, message(text))
+
+    def error(self, path: builtins.bytes, text: str) -> None:
+        """One thing that went wrong."""
+        found = ToolError(path, text)
         self.count += 1
         if len(self.errors) < ERROR_LINES:
             self.errors.append(found)

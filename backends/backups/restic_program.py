@@ -48,6 +48,11 @@ def go_text(raw: bytes) -> str:
     return re.sub("[\udc80-\udcff]", "\ufffd", raw.decode("utf-8", "surrogateescape"))
 
 
+def is_retry(text: str) -> bool:
+    """Whether a line only says that something is tried again, or went well when it was."""
+    return "retrying after" in text or ("successful after" in text and "retries" in text)
+
+
 def message(line: str) -> str:
     """The words of a line of standard error: of its JSON where it is JSON."""
     if line.startswith("{"):
@@ -173,15 +178,20 @@ _FAILURES: tuple[tuple[Any, Any], ...] = (
         lambda where, last: Busy(f"{where}: {last}", hint="`deskside backups locks` says who holds it and whether it is stale."),
     ),
     (
-        _any("connection refused", "no such host", "timed out", "unexpected EOF", "retrying after", "ssh:", "dial ", "i/o timeout", "subprocess ssh", "sftp session"),
+        _any("connection refused", "connection lost", "no such host", "timed out", "unexpected EOF", "ssh:", "dial ", "i/o timeout", "subprocess ssh", "sftp session"),
         lambda where, last: Unreachable(f"{where}: {last}"),
     ),
+    (  # before "retrying": a file of the repository that is missing is tried again too
+        _any("repository contains errors", "not found in repository"),
+        lambda where, last: Damaged(f"{where}: {last}", hint="Run `deskside backups check` before anything else."),
+    ),
+    (_any("retrying after"), lambda where, last: Unreachable(f"{where}: {last}")),
     (_any("no space left", "disk quota"), lambda where, last: NoSpace(f"{where}: {last}")),
     (_any("unknown flag", "unknown command"), lambda where, last: Unsupported("version", last, hint="This restic is too old or too new for it.")),
     (_any("ambiguous", "multiple IDs"), lambda where, last: Invalid(last)),
     (_any("no matching ID found", "cannot find file", "path not found"), lambda where, last: NotFound(last)),
     (
-        lambda code, said: re.search(r"failed to find snapshot.*(no such file|does not exist|not found|404)|^path [^:]+: not found", said) is not None,
+        lambda code, said: re.search(r"failed to find snapshot.*(no such file|does not exist|not found|404)|^path [^:]+: not (found|a directory)", said) is not None,
         lambda where, last: NotFound(f"{where}: {last}", hint="Choose the snapshot again: it was forgotten, or the path is not in it."),
     ),
     (
@@ -190,7 +200,7 @@ _FAILURES: tuple[tuple[Any, Any], ...] = (
         lambda where, last: NotFound(f"there is no restic repository at {where}", hint="Check the address; `restic init` makes a new one."),
     ),
     (
-        _any("ciphertext verification failed", "invalid data returned", "repository contains errors", "damaged", "corrupt", "does not match", "load"),
+        _any("ciphertext verification failed", "invalid data returned", "damaged", "corrupt", "does not match", "load"),
         lambda where, last: Damaged(f"{where}: {last}", hint="Run `deskside backups check` before anything else."),
     ),
 )

@@ -11,7 +11,7 @@ from typing import Any
 from backends.backups.extraction import ToolEvent
 from backends.backups.model import BackupJob, ForgetGroup, Kept, Lock, Snapshot
 from backends.backups.process import Complaints, Running
-from backends.backups.restic_program import message
+from backends.backups.restic_program import is_retry, message
 from backends.backups.restic_reads import HOLD_TAG, ResticReads
 from backends.backups.tools import Tell, Worked
 from backends.errors import AuthFailed, Busy, Damaged, Invalid, NotFound, Unreachable
@@ -49,7 +49,7 @@ class ResticWork(ResticReads):
                     _told(line, tell, summary)
                 elif line.strip():
                     text = message(plain(line, limit=4000))
-                    tell(ToolEvent("warning" if "retrying after" in text else "error", text=text))
+                    tell(ToolEvent("warning" if is_retry(text) else "error", text=text))
             return running.code, running.complaints, running.cancelled
 
     def back_up(self, job: BackupJob, tell: Tell, stop: threading.Event) -> Worked:
@@ -60,7 +60,7 @@ class ResticWork(ResticReads):
         words += [*(["--one-file-system"] if job.one_file_system else []), *(["--exclude-caches"] if job.exclude_caches else [])]
         summary: dict[str, Any] = {}
         code, said, cancelled = self._work([*words, "--", *job.paths], tell, stop, summary)
-        errors = tuple(text for text in map(message, said.lines) if not text.startswith("Fatal") and "retrying after" not in text)
+        errors = tuple(text for text in map(message, said.lines) if not text.startswith("Fatal") and not is_retry(text))
         ident = str(summary.get("snapshot_id") or "")
         if cancelled or code in (130, -2):
             return Worked("cancelled", "cancelled; nothing of it can be restored", errors=errors, error_count=said.count)

@@ -12,6 +12,7 @@ from backends.errors import Invalid
 ARGUMENTS = 100_000
 """Bytes of paths in one call: argv may hold 2 MB, a single word 128 KB."""
 COUNT = 2000
+NOT_THERE = "the tool says that it is done, and it is not there"
 
 
 def checked_selection(selection: Sequence[bytes]) -> list[bytes]:
@@ -83,3 +84,9 @@ def kinds_of(wanted: Sequence[bytes], known: Iterable[Known]) -> dict[bytes, str
             if not left:
                 break
     return found
+
+
+def lost(wanted: Sequence[bytes], restored: Sequence[bytes], well: bool) -> list[bytes]:
+    """What was asked for and did not come though the tool says that all is `well`."""
+    there = set(restored)
+    return [path for path in wanted if path not in there] if well else []

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +43,11 @@ from backends.faulty import Chaos, faulty
 from backends.options import read_options
 from backends.secret import Secret
 from backends.store.opening import open_store
-from tests.servers import cheap_restic
+from tests.servers.backup_programs import Program, every, make_restic, newest, programs
 
 ADMIN = Actor("ana", "Ana", "admin")
 BAD = b"/bad-\xff-dir"
 ODD = (b"/one-\xfe", b"/one-\x80", "/one-\ufffd \u2028 \"quoted\\".encode())
-TOOLS = ("restic", "borg")
-
-
-def _need(*programs: str) -> None:
-    for program in programs:
-        if shutil.which(program) is None:
-            if os.environ.get("DESKSIDE_TEST_ALL") == "1":
-                pytest.fail(f"{program} is not installed")
-            pytest.skip(f"LEFT OUT: {program} is not installed")
 
 
 def fill(folder: Path, back_up: Callable[[str, str, int], None]) -> None:
@@ -78,60 +70,65 @@ def fill(folder: Path, back_up: Callable[[str, str, int], None]) -> None:
 
 
 @pytest.fixture(scope="module")
-def restic_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    _need("restic")
-    folder = tmp_path_factory.mktemp("restic")
-    environment = {**os.environ, "RESTIC_REPOSITORY": str(folder / "repo"), "RESTIC_PASSWORD": "p", "RESTIC_CACHE_DIR": str(folder / "cache")}
+def place_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Program], Path]:
+    """The folder with the repository that a program made, made once."""
 
-    def restic(*words: str) -> None:
-        subprocess.run(["restic", "-q", *words], env=environment, check=True, capture_output=True, timeout=60)
+    @cache
+    def made(program: Program) -> Path:
+        folder = tmp_path_factory.mktemp(str(program))
+        environment = {**os.environ, "HOME": str(folder), "RESTIC_REPOSITORY": str(folder / "repo"), "RESTIC_PASSWORD": "p",
+                       "BORG_REPO": str(folder / "repo"), "BORG_PASSPHRASE": "p", "BORG_BASE_DIR": str(folder / "base"), "TZ": "UTC"}  # fmt: skip
 
-    cheap_restic.repository(folder / "repo", "p")
-    fill(folder, lambda host, path, number: restic("backup", path, "--host", host))
-    return folder
+        def run(*words: str) -> None:
+            subprocess.run([program.needed(), *words], env=environment, check=True, capture_output=True, timeout=60)
+
+        def borg(host: str, path: str, number: int) -> None:
+            run("create", f"::{host}-2026-03-0{number + 1}", path, "--timestamp", f"2026-03-0{number + 1}T01:00:00")
+
+        if program.name == "restic":
+            program.needed()
+            make_restic(folder / "repo", "p")
+            fill(folder, lambda host, path, number: run("-q", "backup", path, "--host", host))
+        else:
+            run("init", "-e", "repokey")
+            fill(folder, borg)
+        return folder
+
+    return made
 
 
-@pytest.fixture(scope="module")
-def borg_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    _need("borg")
-    folder = tmp_path_factory.mktemp("borg")
-    environment = {**os.environ, "BORG_REPO": str(folder / "repo"), "BORG_PASSPHRASE": "p", "BORG_BASE_DIR": str(folder / "base"), "TZ": "UTC"}
-
-    def borg(*words: str) -> None:
-        subprocess.run(["borg", *words], env=environment, check=True, capture_output=True, timeout=60)
-
-    borg("init", "-e", "repokey")
-    fill(folder, lambda host, path, number: borg("create", f"::{host}-2026-03-0{number + 1}", path, "--timestamp", f"2026-03-0{number + 1}T01:00:00"))
-    return folder
-
-
-def make(tool: str, folder: Path, data: Path, repository: Path | None = None, **more: Any) -> Any:
+def make(program: Program, folder: Path, data: Path, repository: Path | None = None, **more: Any) -> Any:
     """The adapter of that tool, with a record store of its own."""
-    adapter: Any = Restic if tool == "restic" else Borg
-    table = {**read_options(adapter.OPTIONS, {"repository": str(repository or folder / "repo"), "password": "env:X", **more}), "password": Secret("p")}
+    adapter: Any = Restic if program.name == "restic" else Borg
+    given = {"repository": str(repository or folder / "repo"), "password": "env:X", "program": program.path, **more}
+    table = {**read_options(adapter.OPTIONS, given), "password": Secret("p")}
     return adapter("vault", table, Site(data=str(data), store=open_store(data, "sqlite")))
 
 
-@pytest.fixture(params=["restic", "borg", "demo", "faulty"])
-async def backend(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+@pytest.fixture(params=[*every("restic"), *newest("borg"), "demo", "faulty"])
+async def backend(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place_of: Callable[[Program], Path]
+) -> AsyncIterator[Any]:
     found: Any
     if request.param == "demo":
         found = DemoBackups("nightly", {"seed": 7}, Site())
     else:
-        tool = "borg" if request.param == "borg" else "restic"
-        folder = request.getfixturevalue(f"{tool}_place")
+        program = programs("restic")[-1] if request.param == "faulty" else request.param
+        folder = place_of(program)
         monkeypatch.setenv("HOME", str(folder))
-        found = make(tool, folder, tmp_path)
+        found = make(program, folder, tmp_path)
     await found.open()
     yield faulty(found, Chaos(1, 0.0)) if request.param == "faulty" else found
     await found.close()
     await found.close()
 
 
-@pytest.fixture(params=TOOLS)
-async def tool(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+@pytest.fixture(params=every("restic", "borg"))
+async def tool(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place_of: Callable[[Program], Path]
+) -> AsyncIterator[Any]:
     """An adapter on a copy of the repository that may be written to."""
-    folder = request.getfixturevalue(f"{request.param}_place")
+    folder = place_of(request.param)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("BORG_RELOCATED_REPO_ACCESS_IS_OK", "yes")
     shutil.copytree(folder / "repo", tmp_path / "repo")

@@ -22,7 +22,7 @@ from console.people import Identity
 from screens.base import ConsoleScreen
 from screens.open_record import open_record
 from tests.screens.test_flows import shown, until
-from tests.servers import cheap_restic
+from tests.servers.backup_programs import make_restic
 
 pytestmark = [pytest.mark.server]
 ANA = Actor("ana", "Ana", "admin")
@@ -41,7 +41,7 @@ class Site:
         self.letter = self.share / "letter.txt"
         (place / "secret").write_text("very-secret\n")
         (place / "secret").chmod(0o600)
-        cheap_restic.repository(place / "repo", "very-secret")
+        make_restic(place / "repo", "very-secret")
         for text in ("as it was", "as it was later"):
             self.letter.write_text(text)
             (self.share / "sub" / "steering\x1b[31m.txt").write_text("red \x1b[31m")

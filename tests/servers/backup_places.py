@@ -50,3 +50,34 @@ def rclone(what: str, folder: Path, port: int, *more: str) -> Iterator[subproces
         finally:
             process.terminate()
             process.wait(10)
+
+
+@contextlib.contextmanager
+def sshd(place: Path, port: int) -> Iterator[str]:
+    """A real sshd for root by key; the ssh command that reaches it, its host key known."""
+    server = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+    if server is None or os.geteuid() != 0:
+        if os.environ.get("DESKSIDE_TEST_ALL") == "1":
+            pytest.fail("sshd is not installed, or this is not root")
+        pytest.skip("LEFT OUT: needs sshd (openssh-server) and root")
+    for name in ("host", "key"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / name)], check=True)
+    os.makedirs("/run/sshd", exist_ok=True)
+    (place / "config").write_text(
+        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {place}/host\nPidFile none\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n"
+        f"AuthorizedKeysFile {place}/key.pub\nStrictModes no\nUsePAM no\nSetEnv HOME={place}\nLogLevel ERROR\nSubsystem sftp internal-sftp\n"
+    )
+    algorithm, key = (place / "host.pub").read_text().split()[:2]
+    (place / "known").write_text(f"[127.0.0.1]:{port} {algorithm} {key}\n")
+    with subprocess.Popen([server, "-D", "-f", str(place / "config"), "-E", str(place / "log")]) as process:
+        try:
+            ends = time.monotonic() + 20
+            while True:
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                assert process.poll() is None and time.monotonic() < ends, (place / "log").read_text()
+            yield f"ssh -F /dev/null -p {port} -i {place}/key -o BatchMode=yes -o UserKnownHostsFile={place}/known -o LogLevel=ERROR"
+        finally:
+            process.terminate()
+            process.wait(10)

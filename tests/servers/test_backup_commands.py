@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.servers import cheap_restic
 from tests.servers.backup_places import need
+from tests.servers.backup_programs import make_restic
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.server]
@@ -26,7 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "source/a.txt").write_text("one\n")
     (place / "pass").write_text("p\n")
     (place / "pass").chmod(0o600)
-    cheap_restic.repository(place / "repo", "p")
+    make_restic(place / "repo", "p")
     (place / "config.toml").write_text(f"""
 [roles]
 default = "admin"

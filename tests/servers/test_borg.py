@@ -6,6 +6,7 @@ import os
 import subprocess
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +20,52 @@ from backends.errors import AuthFailed, BackendError, Busy, Damaged, MissingTool
 from backends.options import read_options
 from backends.secret import Secret
 from tests.servers import nasty_tree
-from tests.servers.backup_places import need
+from tests.servers.backup_programs import Program, every, programs
 
 pytestmark = [pytest.mark.server]
 ADMIN = Actor("ana", "Ana", "admin")
 
 
-def borg(place: Path, *words: str, check: bool = True) -> None:
-    environment = {**os.environ, "BORG_REPO": str(place / "repo"), "BORG_PASSPHRASE": "correct horse", "HOME": str(place), "TZ": "UTC"}
-    subprocess.run(["borg", *words], env=environment, check=check, capture_output=True, timeout=120)
+@dataclass(frozen=True)
+class Place:
+    """A folder with a repository, and the borg that works on it."""
+
+    path: Path
+    program: Program
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+
+def borg(place: Place, *words: str, check: bool = True) -> None:
+    environment = {**os.environ, "BORG_REPO": str(place / "repo"), "BORG_PASSPHRASE": "correct horse", "HOME": str(place.path), "TZ": "UTC"}
+    subprocess.run([place.program.path, *words], env=environment, check=check, capture_output=True, timeout=120)
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    need("borg")
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    program: Program = getattr(request, "param", programs("borg")[-1])
+    program.needed()
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "source").mkdir()
-    borg(tmp_path, "init", "-e", "repokey")
-    return tmp_path
+    found = Place(tmp_path, program)
+    borg(found, "init", "-e", "repokey")
+    return found
 
 
-async def opened(place: Path, password: str = "correct horse", **options: Any) -> Borg:
-    table = {**read_options(Borg.OPTIONS, {"repository": str(place / "repo"), **options}), "password": Secret(password)}
+each = pytest.mark.parametrize("place", every("borg"), indirect=True)
+
+
+async def opened(place: Place | Path, password: str = "correct horse", **options: Any) -> Borg:
+    own = {"program": place.program.path} if isinstance(place, Place) else {}
+    table = {**read_options(Borg.OPTIONS, {"repository": str(place / "repo"), **own, **options}), "password": Secret(password)}
     backend = Borg("attic", table, Site(data=str(place / "data")))
     await backend.open()
     return backend
 
 
-async def test_every_hard_name_comes_back(place: Path) -> None:
+@each
+async def test_every_hard_name_comes_back(place: Place) -> None:
     """R01, R02: names that are no UTF-8, attributes whose names are none (borg's own JSON dump dies of one), links, times."""
     source, into = place / "source/tree", os.fsencode(place / "into")
     cases = "names,dirnames,symlinks,hardlinks,modes,owners,sparse,xattrs,times"
@@ -67,7 +86,8 @@ async def test_every_hard_name_comes_back(place: Path) -> None:
     await backend.close()
 
 
-async def test_damage_is_stepped_over_and_named(place: Path) -> None:
+@each
+async def test_damage_is_stepped_over_and_named(place: Place) -> None:
     """R09: one damaged segment ends borg's own run; the other files come all the same, and the run is not called clean."""
     for number in range(6):
         (place / f"source/f{number}").write_bytes(os.urandom(700_000))
@@ -99,13 +119,14 @@ def _same(path: Path, into: bytes) -> bool:
         return False
 
 
-async def test_reading_goes_on_while_a_backup_holds_the_lock(place: Path) -> None:
+@each
+async def test_reading_goes_on_while_a_backup_holds_the_lock(place: Place) -> None:
     """R17: listing and looking need no lock, exact comparing does and says so; the lock is stale only when its process is gone."""
     (place / "source/a.txt").write_text("one")
     borg(place, "create", "::fs01-2026-03-08", str(place / "source"))
     borg(place, "create", "::fs01-2026-03-09", str(place / "source"))
     environment = {**os.environ, "BORG_REPO": str(place / "repo"), "BORG_PASSPHRASE": "correct horse", "TZ": "UTC"}
-    words = ["borg", "with-lock", "::", "sleep", "60"]
+    words = [place.program.path, "with-lock", "::", "sleep", "60"]
     backend = await opened(place)
     with subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         ends = time.monotonic() + 30
@@ -133,7 +154,8 @@ async def test_reading_goes_on_while_a_backup_holds_the_lock(place: Path) -> Non
     assert (await backend.diff(old.id, new.id)).items == ()
 
 
-async def test_a_policy_is_asked_for_a_series_at_a_time(place: Path) -> None:
+@each
+async def test_a_policy_is_asked_for_a_series_at_a_time(place: Place) -> None:
     """Without a pattern borg takes all archives for one series; what it can't tell apart by name is refused."""
     (place / "source/a.txt").write_text("one")
     for name in ("fs01-2026-03-08", "fs01-2026-03-09", "web01-2026-03-07", "web01-db-2026-03-06"):
@@ -149,7 +171,8 @@ async def test_a_policy_is_asked_for_a_series_at_a_time(place: Path) -> None:
         await backend.plan(Change("backups", "attic", "forget", values={"keep": {"last": 1}, "job": "fs01"}), ADMIN)
 
 
-async def test_wrong_places_and_secrets(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+@each
+async def test_wrong_places_and_secrets(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
     """R19, R32."""
     with pytest.raises(AuthFailed) as caught:
         await (await opened(place, "wrong-one")).backups(BackupQuery())

@@ -23,17 +23,21 @@ from backends.contract import Actor, Change, Site
 from backends.errors import AuthFailed, BackendError, Busy, Damaged, MissingTool, NotFound, Unreachable, Unsupported
 from backends.options import read_options
 from backends.secret import Secret
-from tests.servers import cheap_restic, nasty_tree
+from tests.servers import nasty_tree
 from tests.servers.backup_places import free_port, need, rclone
+from tests.servers.backup_programs import NOT_THERE, Program, ends, every, make_restic, newest, programs
 
 pytestmark = [pytest.mark.server]
-needs_restic = pytest.mark.skipif(shutil.which("restic") is None, reason="LEFT OUT: restic is not installed")
+PASSWORD = "correct horse"
+SYSTEM = programs("restic")[0]
+needs_restic = pytest.mark.skipif(SYSTEM.version == NOT_THERE, reason="LEFT OUT: restic is not installed")
+each = pytest.mark.parametrize("program", every("restic"))
+old_and_new = pytest.mark.parametrize("program", ends("restic"))
+new = pytest.mark.parametrize("program", newest("restic"))
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("restic") is None:
-        pytest.skip("LEFT OUT: restic is not installed")
     place = tmp_path_factory.mktemp("restic")
     source = place / "source"
     (source / "sub").mkdir(parents=True)
@@ -41,7 +45,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (source / "sub" / "b.txt").write_text("two\n")
     (source / "Ärger 日本.txt").write_text("x")
     (source / "evil\x1b]0;PWNED\x07name").write_text("x")
-    cheap_restic.repository(place / "repo", "correct horse")
+    SYSTEM.needed()
+    make_restic(place / "repo", PASSWORD)
     _restic(place, "backup", str(source), "--host", "fs01", "--tag", "nightly")
     (source / "a.txt").write_text("one, changed\n")
     (source / "new.txt").write_text("new\n")
@@ -50,12 +55,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def _restic(place: Path, *words: str) -> None:
-    environment = {**os.environ, "RESTIC_REPOSITORY": str(place / "repo"), "RESTIC_PASSWORD": "correct horse", "RESTIC_CACHE_DIR": str(place / "cache")}
-    subprocess.run(["restic", "-q", *words], env=environment, check=True, capture_output=True, timeout=60)
+def _restic(place: Path, *words: str, program: Program = SYSTEM) -> None:
+    environment = {**os.environ, "RESTIC_REPOSITORY": str(place / "repo"), "RESTIC_PASSWORD": PASSWORD, "RESTIC_CACHE_DIR": str(place / "cache")}
+    subprocess.run([program.path, "-q", *words], env=environment, check=True, capture_output=True, timeout=60)
 
 
-def make(place: Path, password: str = "correct horse", **options: Any) -> Restic:
+def make(place: Path, password: str = PASSWORD, **options: Any) -> Restic:
     table = {"repository": str(place / "repo"), "password": "env:UNUSED", **options}
     return Restic("vault", {**read_options(Restic.OPTIONS, table), "password": Secret(password)}, Site(data=str(place / "data")))
 
@@ -66,9 +71,9 @@ async def opened(place: Path, **options: Any) -> Restic:
     return backend
 
 
-@needs_restic
-async def test_jobs_snapshots_files(repository: Path) -> None:
-    backend = await opened(repository)
+@each
+async def test_jobs_snapshots_files(program: Program, repository: Path) -> None:
+    backend = await opened(repository, program=program.path)
     assert all(isinstance(backend, kind) for kind in (ListsBackups, BrowsesFiles, FindsFiles, DiffsSnapshots))
     page = await backend.backups(BackupQuery())
     assert [(row.host, row.snapshots, row.protection) for row in page.items] == [("fs01", 2, Protection.OK)]
@@ -88,9 +93,9 @@ async def test_jobs_snapshots_files(repository: Path) -> None:
         await backend.snapshot("ffffffff")
 
 
-@needs_restic
-async def test_find_and_diff(repository: Path) -> None:
-    backend = await opened(repository)
+@each
+async def test_find_and_diff(program: Program, repository: Path) -> None:
+    backend = await opened(repository, program=program.path)
     new, old = (await backend.snapshots(SnapshotQuery())).items
     assert {found.entry.name for found in await backend.find("*.txt", new.id)} >= {"a.txt", "new.txt"}
     diff = await backend.diff(old.id, new.id)
@@ -106,26 +111,26 @@ async def test_a_late_and_a_missing_job_are_seen(repository: Path) -> None:
     assert {row.host: row.protection for row in (await backend.backups(BackupQuery())).items} == {"fs01": Protection.LATE, "web01": Protection.NEVER}
 
 
-@needs_restic
-async def test_a_wrong_password_and_a_missing_repository(repository: Path, tmp_path: Path) -> None:
-    wrong = make(repository, "wrong")
+@each
+async def test_a_wrong_password_and_a_missing_repository(program: Program, repository: Path, tmp_path: Path) -> None:
+    wrong = make(repository, "wrong", program=program.path)
     await wrong.open()
     with pytest.raises(AuthFailed) as caught:
         await wrong.backups(BackupQuery())
     assert "wrong" not in caught.value.text.replace("wrong password", "")
     with pytest.raises(NotFound, match="no restic repository"):
-        await (await opened(tmp_path)).backups(BackupQuery())
-    repositories = await (await opened(tmp_path)).repositories()
+        await (await opened(tmp_path, program=program.path)).backups(BackupQuery())
+    repositories = await (await opened(tmp_path, program=program.path)).repositories()
     assert not repositories[0].reachable and "no restic repository" in repositories[0].text
 
 
-@needs_restic
-async def test_a_damaged_snapshot_is_listed(repository: Path, tmp_path: Path) -> None:
+@each
+async def test_a_damaged_snapshot_is_listed(program: Program, repository: Path, tmp_path: Path) -> None:
     shutil.copytree(repository / "repo", tmp_path / "repo")
     victim = sorted((tmp_path / "repo/snapshots").iterdir())[0]
     victim.chmod(0o600)
     victim.write_bytes(b"garbage" * 30)
-    backend = await opened(tmp_path)
+    backend = await opened(tmp_path, program=program.path)
     listed = (await backend.snapshots(SnapshotQuery())).items
     assert [snapshot.readable for snapshot in listed] == [True, False] or sorted(snapshot.readable for snapshot in listed) == [False, True]
     assert (await backend.backups(BackupQuery())).note == "1 snapshots can't be read"
@@ -134,7 +139,7 @@ async def test_a_damaged_snapshot_is_listed(repository: Path, tmp_path: Path) ->
 @needs_restic
 async def test_the_password_is_in_no_argv_and_no_environment(repository: Path, tmp_path: Path) -> None:
     spy = tmp_path / "restic"
-    spy.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/seen; env >> {tmp_path}/seen\nexec {shutil.which("restic")} "$@"\n')
+    spy.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/seen; env >> {tmp_path}/seen\nexec {SYSTEM.path} "$@"\n')
     spy.chmod(0o755)
     await (await opened(repository, program=str(spy))).backups(BackupQuery())
     assert "correct horse" not in (tmp_path / "seen").read_text()
@@ -147,14 +152,14 @@ def _fake(tmp_path: Path, script: str) -> dict[str, str]:
     return {"program": str(program)}
 
 
-@needs_restic
-async def test_a_rest_server(repository: Path, tmp_path: Path) -> None:
+@each
+async def test_a_rest_server(program: Program, repository: Path, tmp_path: Path) -> None:
     """R18: a real one, with a password in the address that nobody sees; gone, it is said in a moment."""
     port = free_port()
     shutil.copytree(repository / "repo", tmp_path / "served")
     address = f"rest:http://backup:s3cret@127.0.0.1:{port}/"
     with rclone("restic", tmp_path / "served", port, "--user", "backup", "--pass", "s3cret"):
-        backend = await opened(tmp_path, repository=address)
+        backend = await opened(tmp_path, program=program.path, repository=address)
         backend.tool._password = Secret("correct horse")
         new, old = (await backend.snapshots(SnapshotQuery())).items
         assert (await backend.diff(old.id, new.id)).added == 1 and await backend.files(new.id, str(repository / "source").encode())
@@ -193,16 +198,16 @@ async def test_an_sftp_server(repository: Path, tmp_path: Path) -> None:
         await backend.snapshots(SnapshotQuery())
 
 
-@needs_restic
-async def test_a_lock_is_taken_away_only_by_proof(repository: Path, tmp_path: Path) -> None:
+@each
+async def test_a_lock_is_taken_away_only_by_proof(program: Program, repository: Path, tmp_path: Path) -> None:
     """R17: a killed backup leaves a lock; while it lives nobody may take it, afterwards it is proven stale."""
     shutil.copytree(repository / "repo", tmp_path / "repo")
     (tmp_path / "data").mkdir()
     os.mkfifo(tmp_path / "data/source")
-    backend = await opened(tmp_path)
+    backend = await opened(tmp_path, program=program.path)
     admin = Actor("ana", "Ana", "admin")
-    environment = {**os.environ, "RESTIC_REPOSITORY": str(tmp_path / "repo"), "RESTIC_PASSWORD": "correct horse", "RESTIC_CACHE_DIR": str(tmp_path / "cache")}
-    words = ["restic", "backup", "--stdin", "--stdin-filename", "endless"]
+    environment = {**os.environ, "RESTIC_REPOSITORY": str(tmp_path / "repo"), "RESTIC_PASSWORD": PASSWORD, "RESTIC_CACHE_DIR": str(tmp_path / "cache")}
+    words = [program.path, "backup", "--stdin", "--stdin-filename", "endless"]
     with subprocess.Popen(words, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         ends = time.monotonic() + 30
         while not (locks := await backend.locks()):
@@ -223,22 +228,22 @@ async def test_a_lock_is_taken_away_only_by_proof(repository: Path, tmp_path: Pa
     assert found == {"locked": False} and await backend.locks() == []
 
 
-@needs_restic
-async def test_a_damaged_pack_is_found_and_names_its_file(repository: Path, tmp_path: Path) -> None:
+@each
+async def test_a_damaged_pack_is_found_and_names_its_file(program: Program, repository: Path, tmp_path: Path) -> None:
     """R09, R10: structure alone finds nothing, the data does; the other files come back whole and the bad one is named."""
     place = tmp_path / "place"
     (place / "source").mkdir(parents=True)
     for number in range(4):
         (place / f"source/f{number}").write_bytes(os.urandom(9_000_000))
-    cheap_restic.repository(place / "repo", "correct horse")
-    _restic(place, "backup", str(place / "source"))
+    make_restic(place / "repo", PASSWORD)
+    _restic(place, "backup", str(place / "source"), program=program)
     packs = sorted((place / "repo/data").rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0)
     victim = packs[-1]
     victim.chmod(0o600)
     raw = bytearray(victim.read_bytes())
     raw[1000] ^= 0xFF
     victim.write_bytes(raw)
-    backend = await opened(place)
+    backend = await opened(place, program=program.path)
     admin = Actor("ana", "Ana", "admin")
 
     async def check(percent: int) -> None:
@@ -264,15 +269,15 @@ async def test_a_damaged_pack_is_found_and_names_its_file(repository: Path, tmp_
         await check(0)
 
 
-@needs_restic
-async def test_every_hard_name_comes_back(tmp_path: Path) -> None:
+@old_and_new
+async def test_every_hard_name_comes_back(program: Program, tmp_path: Path) -> None:
     """R01, R02: 104 names and their folders, links and times, all at once and some one by one."""
     place = tmp_path / "place"
     place.mkdir()
     nasty_tree.run("build", place / "source", "--only", "names,dirnames,symlinks,hardlinks,modes,owners,sparse", "--sparse-size", "3000000")
-    cheap_restic.repository(place / "repo", "correct horse")
-    _restic(place, "backup", str(place / "source"))
-    backend = await opened(place)
+    make_restic(place / "repo", PASSWORD)
+    _restic(place, "backup", str(place / "source"), program=program)
+    backend = await opened(place, program=program.path)
     snap = (await backend.snapshots(SnapshotQuery())).items[0]
     into = os.fsencode(tmp_path / "into")
     os.mkdir(into)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import os
-import shutil
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backends.backups.attributes import ACCESS, DEFAULT, acl_bytes, of_borg, of_pax, same_value
-from backends.backups.borg_json import exact
+from backends.backups.borg_rows import exact
 from backends.restore import attributes
 from backends.restore.lines import spooled
 from backends.restore.model import Destination
+from tests.servers.backup_programs import ends, newest
 from tests.servers.test_restore_tools import Bench
 
 pytestmark = [pytest.mark.server]
-NEWER = os.environ.get("DESKSIDE_TEST_RESTIC", "")
-"""A restic of 0.17 or newer beside the one that is installed."""
 NOBODY = 0xFFFFFFFF
 
 
@@ -37,16 +34,9 @@ def every(tree: Path) -> dict[str, dict[str, bytes]]:
     return {str(path.relative_to(tree)): {name: os.getxattr(path, name, follow_symlinks=False) for name in os.listxattr(path, follow_symlinks=False)} for path in [tree, *tree.rglob("*")]}
 
 
-@pytest.fixture(params=["restic", "borg", "newer restic"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    if request.param == "newer restic" and not shutil.which(NEWER):
-        pytest.skip("LEFT OUT: DESKSIDE_TEST_RESTIC names no restic of 0.17 or newer")
-    found = Bench(tmp_path, request.param.split()[-1])
-    if request.param == "newer restic":
-        (tmp_path / "bin").mkdir()
-        (tmp_path / "bin" / "restic").symlink_to(shutil.which(NEWER) or "")
-        request.getfixturevalue("monkeypatch").setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    yield found
+@pytest.fixture(params=[*ends("restic"), *newest("borg")])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+    return Bench(tmp_path, request.param)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import pytest
 from console.config import load_config
 from console.jobs import Jobs
 from console.ledger import Ledger
-from tests.servers import cheap_restic
+from tests.servers.backup_programs import make_restic
 
 pytestmark = [pytest.mark.server]
 ROOT = Path(__file__).parent.parent.parent
@@ -45,7 +45,7 @@ class Site:
         (place / "secret").write_text("very-secret\n")
         (place / "secret").chmod(0o600)
         own = {"RESTIC_REPOSITORY": str(place / "repo"), "RESTIC_PASSWORD_FILE": str(place / "secret"), "RESTIC_CACHE_DIR": str(place / "cache")}
-        cheap_restic.repository(place / "repo", "very-secret")
+        make_restic(place / "repo", "very-secret")
         subprocess.run(["restic", "-q", "backup", str(self.share), "--host", "fs01"], env={**os.environ, **own}, check=True, capture_output=True, timeout=60)
         self.gate = place / "gate"
         program = place / "restic-behind-a-gate"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,36 +18,19 @@ from backends.errors import BackendError
 from backends.restore.model import Destination, RestoreReport
 from backends.restore.runs import resume, row
 from tests.backends.restore.conftest import look
+from tests.servers.backup_programs import Program, ends, newest, since
 from tests.servers.test_restore_tools import Bench
 
 pytestmark = [pytest.mark.server]
 ROOT = Path(__file__).parents[2]
-FILES, SIZE = 12, 250_000
+FILES, SIZE = 12, 4_000_000
 FETCHED = ".deskside-restore-{}-*/new/**/f*"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
-def newer_restic() -> str:
-    """A restic that repairs what lies there (0.17 on), as scripts/tools.sh puts it; skips where there is none."""
-    found = sorted((ROOT / ".venv/tools").glob("restic-*/restic"))
-    if not found:
-        if os.environ.get("DESKSIDE_TEST_ALL") == "1":
-            pytest.fail("no restic of 0.17 or newer is there")
-        pytest.skip("LEFT OUT: no restic of 0.17 or newer is there: going on in the staging was not tried")
-    return str(found[-1])
-
-
-def slowed(place: Path, program: str) -> str:
-    """The same program, that takes its time: 3 MB in about half a second."""
-    script = place / "slow"
-    script.write_text(f'#!/bin/sh\nexec {program} --limit-download 5000 "$@"\n')
-    script.chmod(0o755)
-    return str(script)
-
-
-async def made(place: Path, program: str, tool: str = "restic") -> tuple[Bench, Path]:
-    """A share with its backup, and an adapter over the slow program."""
-    bench = Bench(place, tool)
+async def made(place: Path, program: Program) -> tuple[Bench, Path]:
+    """A share with its backup, large enough to be in the middle of."""
+    bench = Bench(place, program)
     share = place / "srv" / "share"
     (share / "sub").mkdir(parents=True)
     for number in range(FILES):
@@ -57,9 +39,6 @@ async def made(place: Path, program: str, tool: str = "restic") -> tuple[Bench, 
     (share / "link").symlink_to("sub/f1")
     bench.back_up(share)
     await bench.open()
-    if tool == "restic":
-        bench.backend.tool.program = slowed(place, program)
-        bench.backend.tool.open()
     return bench, share
 
 
@@ -97,36 +76,34 @@ def killed(work: Any, number: int, seconds: float) -> str:
     return ended[0]
 
 
-@pytest.mark.parametrize("kind", ["restic", "newer restic", "borg"])
-async def test_the_tool_is_killed_and_gone_on_with(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("program", [*ends("restic"), *newest("borg")])
+async def test_the_tool_is_killed_and_gone_on_with(tmp_path: Path, program: Program) -> None:
     """R08: SIGINT, SIGTERM and SIGKILL to the tool at seeded points, ten and more over the three tools, then resume = equal."""
-    program = newer_restic() if kind == "newer restic" else shutil.which(kind) or kind
-    bench, share = await made(tmp_path, program, kind.rpartition(" ")[2])
-    was, chance, cut = look(share), random.Random(f"R08 {kind}"), 0
+    bench, share = await made(tmp_path, program)
+    was, chance, cut = look(share), random.Random(f"R08 {program}"), 0
     for point in range(4):
         out = tmp_path / f"out{point}"
         plan = bench.plan(share, to=Destination("new", os.fsencode(out)))
         run = bench.run(plan)
-        ended = killed(lambda plan=plan: bench.do(plan), SIGNALS[point % 3], chance.uniform(0.0, 0.8))
+        ended = killed(lambda plan=plan: bench.do(plan), SIGNALS[point % 3], chance.uniform(0.0, 0.2))
         if ended != "done":
             cut += 1
             assert ended == "ToolDied" and not out.exists(), ended
             told = row(run)
             assert told.interrupted and {"resume", "discard"} <= set(told.can) and "ended by" in told.text
             staged = list(tmp_path.glob(f".deskside-restore-{run.ident}-*"))
-            assert bool(staged) is (kind == "newer restic")
+            assert bool(staged) is (program.name == "restic" and program.version >= (0, 17))
             before = [path.stat().st_ino for path in staged]
             report: RestoreReport = resume(bench.setting, run, bench.backend, threading.Event())
             assert report.result == "done" and report.audited, report.private
             assert not before or run.said("identities")[0][1] == before[0], "the staging was not gone on in"
         assert look(out / "share") == was and run.state() == "done"
-    assert cut or kind == "borg", "no point was inside the tool's work"
+    assert cut or program.name == "borg", "no point was inside the tool's work"
 
 
 async def test_a_killed_job_goes_on_in_its_staging(tmp_path: Path) -> None:
     """The job dies by SIGKILL in the middle of the fetch, at seeded points; a file of full size and right time with wrong bytes is repaired too."""
-    program = newer_restic()
-    bench, share = await made(tmp_path, program)
+    bench, share = await made(tmp_path, since("restic", 0, 17))
     was, chance, spoiled, went_on = look(share), random.Random("job"), 0, 0
     for point in range(3):
         out = tmp_path / f"out{point}"
@@ -136,7 +113,7 @@ async def test_a_killed_job_goes_on_in_its_staging(tmp_path: Path) -> None:
         job = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL)
         while not list(tmp_path.glob(FETCHED.format(run.ident))) and job.poll() is None:
             time.sleep(0.01)
-        time.sleep(chance.uniform(0.0, 0.4))
+        time.sleep(chance.uniform(0.0, 0.2))
         job.kill()
         job.wait()
         time.sleep(0.3)  # a restic that outlived it ends by itself: its way into the staging is gone
@@ -151,7 +128,7 @@ async def test_a_killed_job_goes_on_in_its_staging(tmp_path: Path) -> None:
                     os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))
                     spoiled += 1
         if run.state() != "done":
-            done = subprocess.run(argv[:-1] + [program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+            done = subprocess.run(argv[:-1] + [bench.path], cwd=ROOT, capture_output=True, text=True, timeout=60)
             assert done.stdout.strip() == "done", (done.stdout, done.stderr)
         assert look(out / "share") == was and bench.run(plan).report() is not None
         report = run.report()

@@ -25,8 +25,8 @@ from console.people import Identity
 from console.perform import Confirmation, perform
 from console.restoring import Restores
 from tests.backends.restore.conftest import look
-from tests.servers import cheap_restic
 from tests.servers.backup_places import need
+from tests.servers.backup_programs import make_restic
 
 pytestmark = [pytest.mark.server]
 FILES = 8
@@ -45,7 +45,7 @@ class Site:
             (self.share / f"f{number}").write_text(f"as it was {number}")
         (place / "secret").write_text("p")
         (place / "secret").chmod(0o600)
-        cheap_restic.repository(self.repo, "p")
+        make_restic(self.repo, "p")
         own = {"PATH": os.environ["PATH"], "RESTIC_REPOSITORY": str(self.repo), "RESTIC_PASSWORD": "p", "RESTIC_CACHE_DIR": str(place / "cache")}
         subprocess.run(["restic", "-q", "backup", str(self.share)], env=own, check=True, capture_output=True, timeout=60)
         for number in range(1, FILES):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import cheap_restic
 from tests.servers.backup_places import free_port, need, rclone
+from tests.servers.backup_programs import make_restic
 from tests.terminal.conftest import DESKSIDE, environment
 from tests.terminal.harness import Terminal
 
@@ -72,7 +72,7 @@ class Site:
         (self.share / "big").write_bytes(os.urandom(3_000_000))
         self.home = place / "home"
         self.home.mkdir()
-        cheap_restic.repository(place / "served", KEY)
+        make_restic(place / "served", KEY)
         own = {"PATH": os.environ["PATH"], "RESTIC_REPOSITORY": str(place / "served"), "RESTIC_PASSWORD": KEY, "RESTIC_CACHE_DIR": str(place / "own-cache")}
         subprocess.run(["restic", "-q", "backup", str(self.share), "--host", "fs01"], env=own, check=True, capture_output=True, timeout=60)
         (self.share / "letter.txt").write_text("spoiled")

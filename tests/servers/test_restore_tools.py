@@ -28,25 +28,19 @@ from backends.restore.runs import UndoWork
 from backends.secret import Secret
 from backends.store.opening import open_store
 from tests.backends.restore.conftest import look
-from tests.servers import cheap_restic, nasty_tree
+from tests.servers import nasty_tree
+from tests.servers.backup_programs import Program, ends, every, make_restic, newest
 
 pytestmark = [pytest.mark.server]
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="LEFT OUT: owners and devices need root")
 
 
-def needed(program: str) -> None:
-    if shutil.which(program) is None:
-        if os.environ.get("DESKSIDE_TEST_ALL") == "1":
-            pytest.fail(f"{program} is not installed")
-        pytest.skip(f"LEFT OUT: {program} is not installed")
-
-
 class Bench:
     """A repository, its adapter, and the engine."""
 
-    def __init__(self, place: Path, tool: str) -> None:
-        needed(tool)
-        self.place, self.tool = place, tool
+    def __init__(self, place: Path, program: Program) -> None:
+        self.path = program.needed()
+        self.place, self.tool = place, program.name
         self.repository = place / "repo"
         self.backend: Any = None
         self.snapshot = ""
@@ -56,14 +50,14 @@ class Bench:
     def run_tool(self, *words: str | bytes, code: tuple[int, ...] = (0, 1, 3)) -> str:
         own = {"RESTIC_REPOSITORY": str(self.repository), "RESTIC_PASSWORD": "p", "RESTIC_CACHE_DIR": str(self.place / "cache"), "BORG_PASSPHRASE": "p",
                "BORG_BASE_DIR": str(self.place / "borg"), "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes", "LC_ALL": "C.UTF-8", "TZ": "UTC"}  # fmt: skip
-        done = subprocess.run([self.tool, *words], env={**os.environ, **own}, capture_output=True, timeout=120, cwd="/")
+        done = subprocess.run([self.path, *words], env={**os.environ, **own}, capture_output=True, timeout=120, cwd="/")
         assert done.returncode in code, done.stderr[-2000:]
         return done.stdout.decode("utf-8", "replace")
 
     def back_up(self, path: Path) -> None:
         if self.tool == "restic":
             if not self.repository.exists():
-                cheap_restic.repository(self.repository, "p")
+                make_restic(self.repository, "p")
             self.run_tool("-q", "backup", "--host", "fs01", str(path))
         else:
             if not self.repository.exists():
@@ -74,7 +68,7 @@ class Bench:
         from backends.backups.borg import Borg
 
         kind: Any = Restic if self.tool == "restic" else Borg
-        table = {**read_options(kind.OPTIONS, {"repository": str(self.repository), **({"password": "env:X"} if self.tool == "restic" else {})})}
+        table = {**read_options(kind.OPTIONS, {"repository": str(self.repository), "program": self.path, **({"password": "env:X"} if self.tool == "restic" else {})})}
         if self.tool == "restic":
             table["password"] = Secret("p")
         self.backend = kind("vault", table, Site(data=str(self.place / "data"), store=open_store(self.place / "data")))
@@ -98,8 +92,10 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     yield Bench(tmp_path, request.param)
 
 
-both = pytest.mark.parametrize("bench", ["restic", "borg"], indirect=True)
-restic = pytest.mark.parametrize("bench", ["restic"], indirect=True)
+both = pytest.mark.parametrize("bench", ends("restic", "borg"), indirect=True)
+every_one = pytest.mark.parametrize("bench", every("restic", "borg"), indirect=True)
+restic = pytest.mark.parametrize("bench", every("restic"), indirect=True)
+one_restic = pytest.mark.parametrize("bench", newest("restic"), indirect=True)
 
 
 @ROOT_ONLY
@@ -139,7 +135,7 @@ def _explained(item: tuple[str, bytes, Any, Any], told: dict[bytes, Line], losse
     return any(shown(path) in line for line in losses) or any(kinds.get(kind, "?") in line for line in losses)
 
 
-@both
+@every_one
 async def test_back_to_its_place_and_undone(bench: Bench) -> None:
     share = bench.place / "srv" / "share"
     (share / "sub").mkdir(parents=True)
@@ -189,7 +185,7 @@ async def test_a_damaged_pack_names_its_file_and_the_others_are_right(bench: Ben
     assert bench.do(bench.plan(share)).result == "done" and look(share) == was
 
 
-@restic
+@one_restic
 async def test_a_repository_that_is_gone_or_locked_out_leaves_live_files_alone(bench: Bench) -> None:
     share = bench.place / "srv" / "share"
     share.mkdir(parents=True)

@@ -14,7 +14,7 @@ from backends.options import read_options
 from backends.store.opening import open_store
 from backends.tickets.embedded import EmbeddedTickets
 from tests.data.hostile import P
-from tests.servers import cheap_restic
+from tests.servers.backup_programs import make_restic
 from tests.terminal.conftest import DESKSIDE, environment
 from tests.terminal.harness import Terminal
 
@@ -145,7 +145,7 @@ def _poison_backups(place: Path) -> None:
         (Path(os.fsdecode(os.fsencode(tree) + b"/%d" % number + name))).write_bytes(b"x")
     (place / "p").write_text("p")
     (place / "p").chmod(0o600)
-    cheap_restic.repository(place / "repo", "p")
+    make_restic(place / "repo", "p")
     for words in (["backup", str(tree), "--host", "fs\x1b]0;PWNED\x07", "--tag", "A\x1bcB"], ["backup", str(tree), "--host", "fs\x1b]0;PWNED\x07"]):
         subprocess.run(["restic", "-q", "-r", str(place / "repo"), *words], env=environment_, check=True, capture_output=True, timeout=60)
 

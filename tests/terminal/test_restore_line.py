@@ -14,8 +14,8 @@ import pytest
 
 from console.config import load_config
 from console.jobs import Jobs
-from tests.servers import cheap_restic
 from tests.servers.backup_places import need
+from tests.servers.backup_programs import make_restic, newest_snapshot
 from tests.terminal.conftest import DESKSIDE, environment
 from tests.terminal.harness import Terminal
 
@@ -35,7 +35,7 @@ class Site:
             (self.share / f"page {number:02}").write_bytes(os.urandom(100_000))
         (place / "secret").write_text("p")
         (place / "secret").chmod(0o600)
-        cheap_restic.repository(place / "repo", "p")
+        make_restic(place / "repo", "p")
         own = {"PATH": os.environ["PATH"], "RESTIC_REPOSITORY": str(place / "repo"), "RESTIC_PASSWORD": "p", "RESTIC_CACHE_DIR": str(place / "own-cache")}
         subprocess.run(["restic", "-q", "backup", str(self.share), "--host", os.uname().nodename], env=own, check=True, capture_output=True, timeout=60)
         shutil.rmtree(self.share)
@@ -128,7 +128,7 @@ def _end_session(leader: int) -> None:
 def test_what_was_begun_by_command_goes_on(site: Site) -> None:
     """R30: `deskside backups restore` in a terminal whose line drops; the job comes to its end."""
     site.gate.touch()
-    snapshot = cheap_restic.newest(site.place / "repo", "p")
+    snapshot = newest_snapshot(site.place / "repo", "p")
     terminal = site.console("backups", "restore", snapshot, str(site.share), "--original", "--yes")
     try:
         terminal.wait_for("goes on when you leave")
