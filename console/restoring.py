@@ -26,6 +26,7 @@ from backends.restore.runs import drop, interrupted, listed, purge, row
 from backends.restore.runs import undo_until as _undo_until
 from backends.restore.staging import sweep
 from backends.threads import in_thread
+from console.ages import stamp
 from console.desk import Desk
 from console.restore_rights import deeds, lacking, own, refuse
 from console.sizes import size
@@ -170,7 +171,7 @@ class Restores:
         danger, word = self.danger(found)
         public = "PUBLIC: the requester is told how it ended" if change.values.get("tell_requester") else ""
         return Plan(
-            change, f"Start restoring {change.label.removeprefix('restore ')} of {found.snapshot_time:%Y-%m-%d %H:%M} UTC to {where(found)}"
+            change, f"Start restoring {change.label.removeprefix('restore ')} of {stamp(found.snapshot_time, self._desk.config.timezone)} to {where(found)}"
             if found.snapshot_time else f"Start to {change.label} to {where(found)}",
             tuple(_steps(found)), (*preview.hazards, *preview.notes), danger, tuple(item.text for item in preview.refusals),
             expected={"job": "started"}, confirm_word=word, public=public,

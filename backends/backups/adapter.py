@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from backends.backups.archive_names import ArchiveNames
 from backends.backups.browsing import SLACK, Browsing
 from backends.backups.configured import configured_jobs
-from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, Known, ToolEvent
+from backends.backups.extraction import ExtractCapabilities, Extraction, ExtractsFiles, HashesFiles, Heard, Known, ToolEvent
 from backends.backups.listing import page_of_jobs, page_of_snapshots
 from backends.backups.model import (
     BackupJob,
@@ -315,3 +315,7 @@ class ToolBackend(Browsing, BackupPlans):
     def extract_capabilities(self) -> ExtractCapabilities:
         """As the contract says."""
         return self.tool.extract_capabilities()
+
+
+_KEEPS: tuple[type[ExtractsFiles], type[HashesFiles]] = (ToolBackend, ToolBackend)
+"""The type checker holds it to both contracts: at run time only the names of methods are looked at."""

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, ToolError, ToolEvent
+from backends.backups.extraction import ExtractCapabilities, Extraction, HashesFiles, Heard, ToolError, ToolEvent
 from backends.backups.model import Entry
 from backends.errors import BackendError, NotFound, Unreachable
 from backends.restore.codec import dumps, loads, raw
@@ -106,6 +106,10 @@ class FarSource:
         root = os.geteuid() == 0
         here = () if root else ("owners can't be set on the other host: the account is not root",)
         return ExtractCapabilities("tar over SSH", (*self._losses, *here), root, special_files=root)
+
+
+_KEEPS: type[HashesFiles] = FarSource
+"""For the type checker."""
 
 
 def serve(wire: Wire, base: Path) -> None:
