@@ -88,7 +88,7 @@ class DemoTree:
         size = 0 if folder else int(10 ** (2.5 + number % 400 / 100))
         name = path.rsplit(b"/", 1)[-1].decode("utf-8", "replace")
         return Entry(path, clean(name), "dir" if folder else "file", size, 0o750 if folder else 0o640, "share", "staff", changed,
-                     mtime_ns=(changed - _EPOCH) // timedelta(microseconds=1) * 1000)  # fmt: skip
+                     mtime_ns=(changed - _EPOCH) // timedelta(microseconds=1) * 1000, xattrs=())  # fmt: skip
 
     def walk(self, snapshot: Snapshot, path: bytes) -> list[Entry]:
         """All that is below a directory, each directory before what is in it."""
