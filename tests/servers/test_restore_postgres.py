@@ -7,6 +7,7 @@ import gzip
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,20 +33,20 @@ def _binaries() -> Path | None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The socket's folder. PostgreSQL does not run as root: then it runs as the account `postgres`."""
+def server() -> Iterator[str]:
+    """The socket's folder. PostgreSQL does not run as root: then it runs as the account `postgres`.
+
+    Not below pytest's own folder: each other run of pytest closes that to all accounts but its own.
+    """
     binaries = _binaries()
     if binaries is None:
         if os.environ.get("DESKSIDE_TEST_ALL") == "1":
             pytest.fail("PostgreSQL is not installed")
         pytest.skip("LEFT OUT: PostgreSQL is not installed")
-    place = tmp_path_factory.mktemp("pg")
+    place = Path(tempfile.mkdtemp(prefix="deskside-tests-pg-"))
     person: dict[str, Any] = {}
     if os.geteuid() == 0:
         person = {"user": "postgres"}
-        for folder in (place, *list(place.parents)[:3]):
-            if str(folder).startswith("/tmp/"):
-                os.chmod(folder, 0o755)
         shutil.chown(place, "postgres")
 
     def do(*words: str) -> None:
@@ -58,6 +59,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield str(place)
     finally:
         do("pg_ctl", "-D", str(place / "data"), "-m", "immediate", "stop")
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def sql(server: str, text: str, database: str = "postgres") -> str:
