@@ -135,6 +135,8 @@ class Running:
         self._discard = threading.Event()
         self._rung = -1
         self._rung_at = 0.0
+        self._readers: list[threading.Thread] = []
+        """Each closes its own pipe: closed by another, its number may be a new pipe's by the time it is read."""
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -177,10 +179,9 @@ class Running:
             self._signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(seconds)
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None and self._process.poll() is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        for pipe in () if self._readers else (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
 
     def _signal(self, number: int) -> None:
         self.killed = self.killed or number == signal.SIGKILL
@@ -200,7 +201,8 @@ class Running:
         pipes: list[tuple[Stream, bytes | None]] = [("out", separator)] if self._out is None else []
         pipes.append(("err", b"\n"))
         for stream, cut in pipes:
-            threading.Thread(target=self._read, args=(stream, cut), daemon=True, name=f"{self.command.program} {stream}").start()
+            self._readers.append(threading.Thread(target=self._read, args=(stream, cut), daemon=True, name=f"{self.command.program} {stream}"))
+            self._readers[-1].start()
         ends = None if deadline is None else time.monotonic() + deadline
         opened, quiet = len(pipes), 0.0
         while opened:
@@ -263,17 +265,18 @@ class Running:
         pipe = self._process.stdout if stream == "out" else self._process.stderr
         assert pipe is not None
         lines = Lines(separator) if separator is not None else None
-        while True:
-            try:
-                chunk = os.read(pipe.fileno(), CHUNK)
-            except (OSError, ValueError):
-                chunk = b""
-            found = ([chunk] if chunk else []) if lines is None else lines.feed(chunk) if chunk else lines.rest()
-            if found and not self._put((stream, found)):
-                continue
-            if not chunk:
-                self._put((stream, None))
-                return
+        with pipe:
+            while True:
+                try:
+                    chunk = os.read(pipe.fileno(), CHUNK)
+                except OSError:
+                    chunk = b""
+                found = ([chunk] if chunk else []) if lines is None else lines.feed(chunk) if chunk else lines.rest()
+                if found and not self._put((stream, found)):
+                    continue
+                if not chunk:
+                    self._put((stream, None))
+                    return
 
     def _put(self, item: tuple[Stream, list[bytes] | None]) -> bool:
         while not self._discard.is_set():

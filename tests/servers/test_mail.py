@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -408,6 +409,9 @@ def test_as_a_person_and_a_service_use_it(lab: MailLab, tmp_path: Path) -> None:
     try:
         (mail,) = got(lab, "joe", 1)
         assert "[T-1001]" in mail["Subject"]
+        ends = time.monotonic() + 20  # it is there before the collector has heard so
+        while json.loads(run(tmp_path, "mail", "status", "--json").stdout)["item"]["outbox"]["sent"] != 1 and time.monotonic() < ends:
+            time.sleep(0.2)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)

@@ -81,7 +81,7 @@ class Site:
         self.secret.chmod(0o600)
         self.config = place / "c.toml"
         self.config.write_text(
-            f'[tickets.desk]\nadapter = "embedded"\n[backups.vault]\nadapter = "restic"\nrepository = "rest:http://backup:{DOOR}@127.0.0.1:{port}/"\n'
+            f'[roles]\ndefault = "admin"\n[tickets.desk]\nadapter = "embedded"\n[backups.vault]\nadapter = "restic"\nrepository = "rest:http://backup:{DOOR}@127.0.0.1:{port}/"\n'
             f'password = "file:{self.secret}"\ndeadline = "5s"\n'
         )
         self.argv = [*DESKSIDE, "--config", str(self.config), "--data", str(place / "data")]

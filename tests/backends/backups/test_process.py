@@ -128,3 +128,17 @@ def test_no_program_and_leaving_early() -> None:
     with Running(python("while True: print('x' * 1000)")) as running:
         next(running.parts(30))
     assert gone(running.pid)
+
+
+def test_a_reader_that_is_left_behind_takes_nothing_of_the_next_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pipe's number would be the next pipe's, were it closed under its hands: each reader is held up just before it reads."""
+    real = os.read
+
+    def slow(descriptor: int, count: int) -> bytes:
+        time.sleep(0.05)
+        return real(descriptor, count)
+
+    monkeypatch.setattr(os, "read", slow)
+    for _ in range(5):
+        assert run_program(Command(("sh", "-c", "yes | head -c 400000")), 10.0, limit=10).cut
+        assert run_program(Command(("echo", "hello")), 10.0).out == b"hello\n"
