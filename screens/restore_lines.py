@@ -16,7 +16,7 @@ PHASES = ("preflight", "fetch", "audit", "swap", "report", "undo")
 _WORDS = {"preflight": "look", "fetch": "fetch", "audit": "audit", "swap": "swap in", "report": "report", "undo": "take back"}
 STATE_TONE = {
     "done": "ok", "partial": "warn", "failed": "bad", "cancelled": "warn", "undone": "ok", "expired": "dim", "INTERRUPTED": "bad",
-    "fetching": "accent", "fetched": "accent", "audited": "accent", "swapping": "accent", "swapped": "accent", "undoing": "accent",
+    "confirmed": "accent", "fetching": "accent", "fetched": "accent", "audited": "accent", "swapping": "accent", "swapped": "accent", "undoing": "accent",
 }  # fmt: skip
 _NAMED_TONE = {"failed": "bad", "conflict": "bad", "lost": "warn", "replaced": "warn", "removed": "warn"}
 BAR = 20
