@@ -26,6 +26,7 @@ from backends.restore.runs import drop, interrupted, listed, purge, row
 from backends.restore.runs import undo_until as _undo_until
 from backends.restore.staging import sweep
 from backends.threads import in_thread
+from console.ages import stamp
 from console.desk import Desk
 from console.restore_rights import deeds, lacking, own, refuse
 from console.sizes import size
@@ -205,7 +206,7 @@ class Restores:
             return Plan(change, f"Start taking back restore {change.target}: drop the database {database}", (Step(f"database {database}", "as restored", "gone"),),
                         ("with all that is in it; not while somebody is connected" + (", also what was written in it since" if force else ""),), 2,
                         expected={"job": "started"}, confirm_word=database)  # fmt: skip
-        steps = [Step("restored files", "as restored", "as they were before it"), Step("kept until", "", f"{until:%Y-%m-%d}" if until else "the end of it")]
+        steps = [Step("restored files", "as restored", "as they were before it"), Step("kept until", "", stamp(until, self._desk.config.timezone) or "the end of it")]
         effects = ["files changed since the restore are kept beside, hidden" if force else "files changed since the restore are left, by name"]
         return Plan(change, f"Start taking back restore {change.target} at {line.where}", tuple(steps), tuple(effects), 2 if force else 1,
                     expected={"job": "started"}, confirm_word=change.target if force else "")  # fmt: skip

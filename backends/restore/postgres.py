@@ -239,7 +239,7 @@ class PostgresUndo:
             if state != "loading" and (state not in ("done", "partial") or until is None):
                 raise Refused(f"restore {run.ident} is {state}: there is nothing to take back")
             if until is not None and until < datetime.now(UTC):
-                raise Refused(f"it could be undone until {until:%Y-%m-%d}", hint=f"Look whether somebody needs the database {self._name}, then drop it.")
+                raise Refused(f"it could be undone until {until:%Y-%m-%d %H:%M} UTC", hint=f"Look whether somebody needs the database {self._name}, then drop it.")
             self._look(state)
             told = Teller(run, self._listen)
             try:

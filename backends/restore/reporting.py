@@ -120,7 +120,7 @@ def private_text(plan: RestorePlan, report: RestoreReport, lost: Sequence[str] =
         lines.append(f"... all in {report.outcomes_file}")
     lines += [f"not kept: {loss}" for loss in lost[:10]]
     if report.undo_until is not None:
-        lines.append(f"Can be undone until {report.undo_until:%Y-%m-%d}: deskside backups undo {report.run}")
+        lines.append(f"Can be undone until {report.undo_until:%Y-%m-%d %H:%M} UTC: deskside backups undo {report.run}")
     if report.left_behind:
         lines.append(report.left_behind)
     return "\n".join(lines)

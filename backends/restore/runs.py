@@ -142,7 +142,7 @@ class UndoWork:
             if state in BEFORE_SWAP or (state in ENDED and state not in ("done", "partial", "cancelled")) or (state in ENDED and until is None):
                 raise Refused(f"restore {run.ident} is {state}: there is nothing to take back")
             if until is not None and until < datetime.now(UTC):
-                raise Refused(f"it could be undone until {until:%Y-%m-%d}: the old files are gone", hint="Restore an older snapshot instead.")
+                raise Refused(f"it could be undone until {until:%Y-%m-%d %H:%M} UTC: the old files are gone", hint="Restore an older snapshot instead.")
             told = Teller(run, self._listen)
             try:
                 return self._undo(plan, told)
