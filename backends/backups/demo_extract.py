@@ -95,8 +95,10 @@ class DemoExtracts:
         """Of a file. NotFound, Invalid."""
         return self._hash(self.file_of(snapshot, path))
 
-    def content_hashes(self, snapshot: str, selection: Sequence[bytes], stop: threading.Event) -> Iterator[tuple[bytes, bytes]]:
-        """Of all files of those subtrees."""
+    def content_hashes(
+        self, snapshot: str, selection: Sequence[bytes], stop: threading.Event, known: object = None, heard: object = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Of all files of those subtrees; the demo's have no extended attributes to be heard of."""
         for entry in self.entries(snapshot, selection):
             if stop.is_set():
                 return
