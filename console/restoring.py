@@ -281,6 +281,10 @@ class Restores:
         found = self.run(run)
         return await in_thread(LOOK, lambda: (self._begun([row(found)])[0], found.plan(), found.report()))
 
+    async def forbidden(self, found: Sequence[RunRow]) -> dict[str, str]:
+        """Restore -> why the acting person may do nothing with it; "" when they may."""
+        return await in_thread(LOOK, lambda: {line.run: self.lacking(self.run(line.run).plan()) for line in found})
+
     async def events(self, run: str, since: int = 0) -> Sequence[RestoreEvent]:
         """What it told after number `since`."""
         return await in_thread(LOOK, self.run(run).events, since)

@@ -17,10 +17,13 @@ from console.app import ConsoleApp
 from console.demo import prepare_demo
 from console.desk import Desk
 from console.people import Identity
+from console.restoring import Restores
 from screens.base import ConsoleScreen
 from screens.open_record import open_record
 from screens.restore_check import RestoreCheckScreen
 from screens.restore_flow import Chosen
+from screens.restore_view import RestoreScreen
+from screens.restores import RestoresScreen
 from tests.screens.test_flows import shown, until
 
 
@@ -124,3 +127,36 @@ async def test_a_refusal_is_set_aside_by_an_admin_only(desk: Desk, tmp_path: Pat
         await until(pilot, lambda: "REFUSED" not in shown(app) and "is to be typed" in shown(app))
         await pilot.press("escape")
     assert not place.exists()
+
+
+@pytest.mark.parametrize(("who", "reason", "able"), [
+    ("technician", "replacing live files needs the role supervisor, you are technician", "not with your role"), ("reader", "the console is read-only", "read-only"), ("supervisor", "", "resume, discard"),
+])  # fmt: skip
+async def test_verbs_of_a_restore_are_grey_with_their_reason(desk: Desk, tmp_path: Path, who: str, reason: str, able: str) -> None:
+    """R30: one that was confirmed and never began is cut off; who may not go on with it sees why, in its view, the list and the help."""
+    backend = await desk.backend("backups", "nightly")
+    newest = backend._history()["fs01:/srv/share"][0]
+    file = next(entry for entry in await backend.files(newest.id, b"/srv/share") if entry.kind == "file")
+    (tmp_path / file.name).write_text("live")
+    plan = await Restores(desk).preview(Wanted("nightly", newest.id, (file.path,), Destination("into", str(tmp_path).encode())))
+    Restores(desk).run(plan.run).note("planned", who={"actor": "ana", "ticket": ""})
+    desk.actor, desk.read_only = Actor("ana", "Ana", "admin" if who == "reader" else who), who == "reader"
+    app = ConsoleApp(desk)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await until(pilot, lambda: "1 restore was cut off" in shown(app))
+        await app.push_screen(RestoresScreen())
+        await until(pilot, lambda: "INTERRUPTED" in shown(app) and able in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "before anything was fetched" in shown(app))
+        view = app.screen
+        assert isinstance(view, RestoreScreen)
+        await pilot.press("U")
+        await until(pilot, lambda: ("take back: " + (reason if who == "reader" else "it is cut off")) in shown(app))
+        grey = {piece[0].strip(): piece[1] for piece in view._legend_pieces()}
+        assert grey["e"] == ("dim" if reason else "key") and grey["U"] == "dim" and grey["?"] == "key"
+        if not reason:
+            return
+        await pilot.press("e")
+        await until(pilot, lambda: f"resume: {reason}" in shown(app))
+        await pilot.press("?")
+        await until(pilot, lambda: "Keys of this view" in shown(app) and reason[:40] in shown(app))
