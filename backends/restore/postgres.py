@@ -104,7 +104,8 @@ def _finished(process: subprocess.Popen[bytes], fed: bool, seconds: float | None
 
 def _failure(errors: bytes) -> BackendError:
     lines = [clean(line) for line in errors.decode("utf-8", "replace").splitlines() if line.strip()]
-    text = (next((line for line in lines if "ERROR" in line or "FATAL" in line), lines[-1] if lines else "it failed"))[:300]
+    signs = ("ERROR", "FATAL", "connection to server", "could not connect", "error: ")
+    text = next((line for line in lines if any(sign in line for sign in signs)), lines[-1] if lines else "it failed").removeprefix("psql: error: ")[:300]
     if "password authentication failed" in text or "no password supplied" in text or "no pg_hba.conf entry" in text:
         return AuthFailed(text)
     if "invalid command \\restrict" in text:
