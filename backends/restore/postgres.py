@@ -115,6 +115,10 @@ def _failure(errors: bytes) -> BackendError:
     return Refused(text)
 
 
+def _tables(count: int) -> str:
+    return "1 table" if count == 1 else f"{count} tables"
+
+
 class PostgresRestoring(Restoring):
     """Fetch and audit as ever, then verify, create, load, count."""
 
@@ -187,14 +191,14 @@ class PostgresRestoring(Restoring):
         """The rows of each table against the dump's: what was loaded is what was dumped."""
         tables = int(self._server.ask("select count(*) from pg_tables where schemaname not in ('pg_catalog', 'information_schema')", self._name) or 0)
         if dump.custom:
-            return f"{tables} tables"
+            return _tables(tables)
         if tables < dump.tables:
             raise Refused(f"{dump.tables} tables are in the dump, {tables} in the database")
         for table, rows in dump.rows.items():
             found = int(self._server.ask(f"select count(*) from {table}", self._name))
             if found != rows:
                 raise Refused(f"{clean(table)} has {found} rows, the dump {rows}")
-        return f"{tables} tables, {sum(dump.rows.values()):,} rows counted"
+        return f"{_tables(tables)}, {sum(dump.rows.values()):,} rows counted"
 
     def _drop_ours(self) -> None:
         """Only one with this run's mark, or one without any mark that this run was just making."""
