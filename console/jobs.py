@@ -111,6 +111,11 @@ class Jobs:
         names = sorted((path.name for path in self.folder.glob("*") if (path / "job.json").exists()), reverse=True)
         return [self.show(name) for name in names]
 
+    def at_work(self, key: str) -> set[str]:
+        """What the jobs that run or are starting have under `key` in what they were given."""
+        open_ = [place for place in self.folder.glob("*") if (place / "job.json").exists() and not (place / "result.json").exists()]
+        return {str(_read(place / "job.json").get("spec", {}).get(key, "")) for place in open_ if alive(place) or self._stopped(place) == "starting"}
+
     def _place(self, ident: str) -> Path:
         place = self.folder / ident
         if "/" in ident or ident.startswith(".") or not (place / "job.json").exists():

@@ -34,7 +34,7 @@ def far_place(text: str, folder: str = "", key: str = "", known_hosts: str = "")
 def server_place(text: str, database: str, password: str = "") -> Destination:
     """"" (this host), "/run/postgresql", "db1", "db1:5433" or "user@db1:5433", and the new database's name. Invalid."""
     user, _, host = text.strip().rpartition("@")
-    found = re.fullmatch(r"(|/\S*|\[[0-9A-Fa-f:.]+\]|[^\s:/@]+)(?::(\d{1,5}))?", host)
+    found = re.fullmatch(r"(|/\S*?|\[[0-9A-Fa-f:.]+\]|[^\s:/@]+)(?::(\d{1,5}))?", host)
     if found is None or int(found.group(2) or 0) > 65535:
         raise Invalid(fields={"server": "give a host, a socket folder, USER@HOST or HOST:PORT; nothing means this host"})
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", database):

@@ -197,7 +197,7 @@ class Restores:
         return (2, str(preview.replaces)) if preview.replaces else (1, "")
 
     def _plan_undo(self, change: Change) -> Plan:
-        line = row(self.run(change.target))
+        line = self._begun([row(self.run(change.target))])[0]
         until = _undo_until(self.run(change.target))
         if "undo" not in line.can:
             raise Refused(f"restore {change.target} is {line.state}: there is nothing to take back")
@@ -206,19 +206,19 @@ class Restores:
             return Plan(change, f"Start taking back restore {change.target}: drop the database {database}", (Step(f"database {database}", "as restored", "gone"),),
                         ("with all that is in it; not while somebody is connected" + (", also what was written in it since" if force else ""),), 2,
                         expected={"job": "started"}, confirm_word=database)  # fmt: skip
-        steps = [Step("restored files", "as restored", "as they were before it"), Step("kept until", "", f"{until:%Y-%m-%d}" if until else "the end of it")]
+        steps = [Step("restored files", "as restored", "as they were before it"), Step("kept until", "", stamp(until, self._desk.config.timezone) or "the end of it")]
         effects = ["files changed since the restore are kept beside, hidden" if force else "files changed since the restore are left, by name"]
         return Plan(change, f"Start taking back restore {change.target} at {line.where}", tuple(steps), tuple(effects), 2 if force else 1,
                     expected={"job": "started"}, confirm_word=change.target if force else "")  # fmt: skip
 
     def _plan_resume(self, change: Change) -> Plan:
-        line = row(self.run(change.target))
+        line = self._begun([row(self.run(change.target))])[0]
         if "resume" not in line.can:
             raise Refused(f"restore {change.target} is {line.state}: there is nothing to resume")
         return Plan(change, f"Start going on with restore {change.target} at {line.where}", (Step("state", line.state, "done, audited again"),), expected={"job": "started"})
 
     def _plan_discard(self, change: Change) -> Plan:
-        line = row(self.run(change.target))
+        line = self._begun([row(self.run(change.target))])[0]
         if "discard" not in line.can:
             raise Refused(f"restore {change.target} is {line.state}", hint="Undo takes it back." if "undo" in line.can else "")
         return Plan(change, f"Give up restore {change.target}", (Step("state", line.state, "cancelled"),), ("live files are untouched",), expected={"state": "cancelled"})
@@ -255,7 +255,13 @@ class Restores:
         setting = self.setting()
         if not self._desk.read_only:
             await self._beside(purge, setting)
-        return await in_thread(LOOK, listed, setting)
+        found, wrong = await in_thread(LOOK, listed, setting)
+        return await in_thread(LOOK, self._begun, found), wrong
+
+    def _begun(self, found: list[RunRow]) -> list[RunRow]:
+        """One whose job is there but has not taken hold of it yet is not cut off."""
+        at_work = self._desk.jobs.at_work("run") if any(line.interrupted for line in found) else set()
+        return [replace(line, interrupted=False, alive=True, text="", can=("cancel",)) if line.interrupted and line.run in at_work else line for line in found]
 
     async def _beside(self, work: Callable[..., Any], *given: Any) -> bool:
         """Taking away may take minutes: it is waited for a moment, then goes on by itself; cut off, the next look goes on with it. True when done."""
@@ -267,12 +273,17 @@ class Restores:
 
     async def interrupted(self) -> list[RunRow]:
         """Those whose process died: for the first screen."""
-        return await in_thread(LOOK, interrupted, self.setting())
+        found = await in_thread(LOOK, lambda: self._begun(interrupted(self.setting())))
+        return [line for line in found if line.interrupted]
 
     async def show(self, run: str) -> tuple[RunRow, RestorePlan, RestoreReport | None]:
         """One restore. NotFound."""
         found = self.run(run)
-        return await in_thread(LOOK, lambda: (row(found), found.plan(), found.report()))
+        return await in_thread(LOOK, lambda: (self._begun([row(found)])[0], found.plan(), found.report()))
+
+    async def forbidden(self, found: Sequence[RunRow]) -> dict[str, str]:
+        """Restore -> why the acting person may do nothing with it; "" when they may."""
+        return await in_thread(LOOK, lambda: {line.run: self.lacking(self.run(line.run).plan()) for line in found})
 
     async def events(self, run: str, since: int = 0) -> Sequence[RestoreEvent]:
         """What it told after number `since`."""

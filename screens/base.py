@@ -136,8 +136,12 @@ class ConsoleScreen(Screen[None]):
             action = self.console.keymap.action(action_id)
             keys = self.console.keymap.keys(action_id)
             if action is not None and keys:
-                pieces += [(f" {_SHORT.get(keys[0], keys[0])}", "key"), (f" {action.label} ", "dim")]
+                pieces += [(f" {_SHORT.get(keys[0], keys[0])}", "dim" if self.greyed(action) else "key"), (f" {action.label} ", "dim")]
         return pieces
+
+    def greyed(self, action: Action) -> bool:
+        """Whether a key of the key bar is drawn as one that can't be used now; `why_not` says why."""
+        return False
 
     def say(self, text: str, tone: str = "") -> None:
         """A message on the bottom line."""
@@ -187,7 +191,7 @@ class ConsoleScreen(Screen[None]):
     def run_action_id(self, action: Action) -> None:
         """Run an action by the registry, or say why it can't be run now."""
         self.bottom.say("")  # what was said of the last key is over
-        reason = disabled_reason(action, self.desk, self.backend_for(action))
+        reason = self.why_not(action)
         handler = self.handlers.get(action.id)
         if reason is not None:
             self.say(f"{action.label}: {reason}", "warn")
@@ -197,6 +201,10 @@ class ConsoleScreen(Screen[None]):
             result = handler()
             if result is not None:
                 self.ahead.expect(self.flow(cast("Coroutine[Any, Any, None]", result)))
+
+    def why_not(self, action: Action) -> str | None:
+        """Why an action can't be used here now, in words; None when it can."""
+        return disabled_reason(action, self.desk, self.backend_for(action))
 
     def backend_for(self, action: Action) -> Any:
         """The backend an action of a domain would use: the one under the cursor."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from console.actions import ACTIONS, Action, disabled_reason, only_half
+from console.actions import ACTIONS, Action, only_half
 from screens.base import ConsoleScreen
 from screens.paper import PaperScreen
 from widgets.toned import Line, fit
@@ -59,7 +59,7 @@ class HelpScreen(PaperScreen):
         """A key, its word, what it does; why not, or what of it is only half so here."""
         opened = self._of.backend_for(action)
         keys = "  ".join(self.console.keymap.keys(action.id)) or "-"
-        reason = disabled_reason(action, self.desk, opened)
+        reason = self._of.why_not(action)
         half = only_half(action.verb, opened.backend) if opened is not None and action.verb else ""
         tone, told = ("dim", "warn") if reason else ("", "dim")
         words = wrap(reason or action.help, max(12, width - 37))

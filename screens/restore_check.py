@@ -171,7 +171,7 @@ def _harm(plan: RestorePlan | None) -> list[str]:
     newer = preview.counts.get("newer", 0)
     said = []
     if preview.replaces:
-        said.append(f"{preview.replaces:,} live files are replaced" + (f", {newer:,} of them newer than the backup" if newer else "") + "; kept for undo")
+        said.append(("1 live file is replaced" if preview.replaces == 1 else f"{preview.replaces:,} live files are replaced") + (f", {newer:,} of them newer than the backup" if newer else "") + "; kept for undo")
     if preview.removes:
-        said.append(f"{preview.removes:,} live files are taken away; kept for undo")
+        said.append(("1 live file is" if preview.removes == 1 else f"{preview.removes:,} live files are") + " taken away; kept for undo")
     return said or ["no live file is touched"]

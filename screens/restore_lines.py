@@ -16,7 +16,7 @@ PHASES = ("preflight", "fetch", "audit", "swap", "report", "undo")
 _WORDS = {"preflight": "look", "fetch": "fetch", "audit": "audit", "swap": "swap in", "report": "report", "undo": "take back"}
 STATE_TONE = {
     "done": "ok", "partial": "warn", "failed": "bad", "cancelled": "warn", "undone": "ok", "expired": "dim", "INTERRUPTED": "bad",
-    "fetching": "accent", "fetched": "accent", "audited": "accent", "swapping": "accent", "swapped": "accent", "undoing": "accent",
+    "confirmed": "accent", "fetching": "accent", "fetched": "accent", "audited": "accent", "swapping": "accent", "swapped": "accent", "undoing": "accent",
 }  # fmt: skip
 _NAMED_TONE = {"failed": "bad", "conflict": "bad", "lost": "warn", "replaced": "warn", "removed": "warn"}
 BAR = 20
@@ -111,7 +111,7 @@ def _phase_line(event: RestoreEvent, over: bool, seconds: float) -> Line:
 def _report(report: RestoreReport, width: int) -> list[Line]:
     out: list[Line] = heading("Report", width, "audited against the snapshot" if report.audited else "NOT AUDITED")
     out += prose(clean(report.private, one_line=False), width - 3, "", "  ")
-    if report.left_behind:
+    if report.left_behind and report.left_behind not in report.private:
         out += prose(report.left_behind, width - 3, "warn", "  ")
     named = [item for item in report.named if item.word in _NAMED_TONE]
     if named:

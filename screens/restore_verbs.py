@@ -15,37 +15,46 @@ if TYPE_CHECKING:
     from screens.base import ConsoleScreen, Handler
 
 
-class RestoreVerbs:
-    """Verbs on one restore: `row` gives the one in view, `begun` hears of a job that was started on it."""
+WORDS = {"restores.cancel": "cancel", "restores.undo": "undo", "restores.resume": "resume", "restores.discard": "discard", "list.undo": "undo"}
+"""Action -> its word in `RunRow.can`."""
 
-    def __init__(self, screen: ConsoleScreen, row: Callable[[], RunRow | None], begun: Callable[[str, str], None]) -> None:
-        self._screen, self._row, self._begun = screen, row, begun
+
+class RestoreVerbs:
+    """Verbs on one restore: `row` gives the one in view, `begun` hears of a job that was started on it, `lacks` says what the role lacks for it."""
+
+    def __init__(
+        self, screen: ConsoleScreen, row: Callable[[], RunRow | None], begun: Callable[[str, str], None], lacks: Callable[[str], str] = lambda run: ""
+    ) -> None:
+        self._screen, self._row, self._begun, self._lacks = screen, row, begun, lacks
 
     def handlers(self) -> dict[str, Handler]:
         """Action id -> handler."""
         return {"restores.cancel": self.cancel, "restores.undo": self.undo, "restores.resume": self.resume, "restores.discard": self.discard, "list.undo": self.undo}
 
-    def _able(self, word: str, what: str) -> RunRow | None:
+    def why_not(self, action: str) -> str | None:
+        """Why a verb can't be used now: read-only, nothing in view, its state, the role; None when it can, or when it is none of these."""
+        word = WORDS.get(action)
         row = self._row()
+        if word is None:
+            return None
+        if self._screen.desk.read_only:
+            return "the console is read-only"
         if row is None:
-            self._screen.say("No restore is under the cursor.", "dim")
-        elif word not in row.can:
+            return "no restore is under the cursor"
+        if word not in row.can:
             state = "cut off" if row.interrupted else "running" if row.alive else row.state
-            able = f"; it can be: {', '.join(row.can)}" if row.can else ""
-            self._screen.say(f"{what}: it is {state}{able}", "warn")
-        else:
-            return row
-        return None
+            return f"it is {state}" + (f"; it can be: {', '.join(row.can)}" if row.can else "")
+        return self._lacks(row.run) or None
 
     async def cancel(self) -> None:
         """Ask it to stop, and say what that leaves behind."""
-        row = self._able("cancel", "stop")
+        row = self._row()
         if row is not None:
             self._screen.say((await Restores(self._screen.desk).cancel(row.run)).capitalize() + ".", "warn")
 
     async def undo(self) -> None:
         """Take it back; what was changed since stays, or is kept beside."""
-        row = self._able("undo", "take back")
+        row = self._row()
         if row is None:
             return
         items = [("u", "leave", "as it was before; files changed since the restore are left and named"), ("f", "force", "also those changed since; the changed files are kept beside")]
@@ -55,13 +64,13 @@ class RestoreVerbs:
 
     async def resume(self) -> None:
         """Go on with one that was cut off: audited again, rolled forward where it was swapping."""
-        row = self._able("resume", "resume")
+        row = self._row()
         if row is not None:
             await self._do(row, Restores(self._screen.desk).resume_change(row.run))
 
     async def discard(self) -> None:
         """Give it up before its swap."""
-        row = self._able("discard", "give up")
+        row = self._row()
         if row is not None:
             await self._do(row, Restores(self._screen.desk).discard_change(row.run))
 

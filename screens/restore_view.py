@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from backends.errors import BackendError
 from backends.restore.model import RestorePlan, RestoreReport, RunRow
+from console.actions import Action
 from console.restoring import Restores
 from screens.base import Handler
 from screens.paper import PaperScreen
@@ -36,6 +37,7 @@ class RestoreScreen(PaperScreen):
         self._number = ""
         self._reading = False
         self._waits = bool(job)
+        self._verbs = RestoreVerbs(self, lambda: self.row, self._begun, self._lacks)
 
     def scopes(self) -> tuple[str, ...]:
         """Its verbs, moving, everything."""
@@ -43,8 +45,18 @@ class RestoreScreen(PaperScreen):
 
     def own_handlers(self) -> Mapping[str, Handler]:
         """Stop, take back, go on, give up."""
-        verbs = RestoreVerbs(self, lambda: self.row, self._begun)
-        return {**super().own_handlers(), **verbs.handlers()}
+        return {**super().own_handlers(), **self._verbs.handlers()}
+
+    def why_not(self, action: Action) -> str | None:
+        """The verbs of this restore as it stands."""
+        return self._verbs.why_not(action.id) or super().why_not(action)
+
+    def greyed(self, action: Action) -> bool:
+        """Those that can't be used now."""
+        return self._verbs.why_not(action.id) is not None
+
+    def _lacks(self, run: str) -> str:
+        return Restores(self.desk).lacking(self._plan) if self._plan is not None else ""
 
     def _begun(self, run: str, job: str) -> None:
         self._job, self._waits = job, bool(job)
@@ -71,6 +83,7 @@ class RestoreScreen(PaperScreen):
             ended = await self._ended(work)
             self.row, self._plan, self._report = await work.show(self._run)
             self.trail.show([(" Restores › ", "bar-dim"), (self._run, "bar"), (f"  to {self.row.where}", "bar-dim")])
+            self.show_bars()
             self._progress.hear(await work.events(self._run, self._progress.seq))
             if self.row.ticket and not self._number:
                 self._number = await ticket_number(self.desk, self.row.ticket)

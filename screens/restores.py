@@ -9,12 +9,13 @@ from textual.app import ComposeResult
 
 from backends.restore.model import RunRow
 from backends.text import clean
+from console.actions import Action
 from console.ages import stamp
 from console.restoring import Restores
 from screens.base import ConsoleScreen, Handler
 from screens.moves import move_handlers
 from screens.restore_lines import STATE_TONE
-from screens.restore_verbs import RestoreVerbs
+from screens.restore_verbs import WORDS, RestoreVerbs
 from screens.ticket_number import ticket_number
 from widgets.bars import Bar
 from widgets.columns import Column, Row
@@ -24,7 +25,7 @@ from widgets.window import CHUNK
 EVERY = 1.0
 COLUMNS = (
     Column("at", "When", 16), Column("state", "State", 11), Column("where", "To", 20, flex=2), Column("who", "Who", 8, drop=3), Column("ticket", "Ticket", 8, drop=2),
-    Column("can", "Can", 15, drop=4), Column("text", "What", 14, flex=3, drop=1), Column("run", "Restore", 12, drop=5),
+    Column("can", "Can", 18, drop=4), Column("text", "What", 14, flex=3, drop=1), Column("run", "Restore", 12, drop=5),
 )  # fmt: skip
 
 
@@ -40,6 +41,9 @@ class RestoresScreen(ConsoleScreen):
         self.found: Sequence[RunRow] = ()
         self._reading = False
         self._numbers: dict[str, str] = {}
+        self._lacks: dict[str, str] = {}
+        """Restore -> what the role lacks for it; a plan never changes."""
+        self._verbs = RestoreVerbs(self, self.current, lambda run, job: self._open(run, job) if job else self.read_again(), lambda run: self._lacks.get(run, ""))
 
     def body(self) -> ComposeResult:
         """The trail, then the list."""
@@ -52,11 +56,18 @@ class RestoresScreen(ConsoleScreen):
 
     def own_handlers(self) -> Mapping[str, Handler]:
         """Open, and the verbs."""
-        verbs = RestoreVerbs(self, self.current, lambda run, job: self._open(run, job) if job else self.read_again())
         return {
-            **self.console.global_handlers(self), **move_handlers(lambda: self.grid), **verbs.handlers(), "global.refresh": self.read_again,
+            **self.console.global_handlers(self), **move_handlers(lambda: self.grid), **self._verbs.handlers(), "global.refresh": self.read_again,
             "list.open": self.open_current, "list.copy": self._copy,
         }  # fmt: skip
+
+    def why_not(self, action: Action) -> str | None:
+        """The verbs of the restore under the cursor as it stands."""
+        return self._verbs.why_not(action.id) or super().why_not(action)
+
+    def greyed(self, action: Action) -> bool:
+        """A read-only console changes nothing; each restore's own verbs stand in its line."""
+        return self.desk.read_only and action.id in WORDS
 
     def on_mount(self) -> None:
         """Read them; again each second while one runs."""
@@ -83,7 +94,9 @@ class RestoresScreen(ConsoleScreen):
 
     async def _read(self) -> None:
         try:
-            found, wrong = await Restores(self.desk).runs()
+            work = Restores(self.desk)
+            found, wrong = await work.runs()
+            self._lacks |= await work.forbidden([row for row in found if row.can and row.run not in self._lacks])
         finally:
             self._reading = False
         for reference in {row.ticket for row in found if row.ticket} - set(self._numbers):
@@ -105,7 +118,11 @@ class RestoresScreen(ConsoleScreen):
         """Rows from what was read."""
         event.stop()
         part = self.found[event.number * CHUNK : (event.number + 1) * CHUNK]
-        self.grid.fill(event.number, [run_row(row, self._numbers.get(row.ticket, ""), self.desk.config.timezone) for row in part], len(self.found), event.generation)
+        self.grid.fill(event.number, [self._line(row) for row in part], len(self.found), event.generation)
+
+    def _line(self, row: RunRow) -> Row:
+        able = "read-only" if self.desk.read_only and row.can else "not with your role" if self._lacks.get(row.run) and row.can else ", ".join(row.can)
+        return run_row(row, self._numbers.get(row.ticket, ""), self.desk.config.timezone, able)
 
     def on_grid_opened(self, event: Grid.Opened) -> None:
         """A double click opens."""
@@ -132,8 +149,8 @@ class RestoresScreen(ConsoleScreen):
             self.say(self.console.copy(row.run))
 
 
-def run_row(row: RunRow, ticket: str, timezone: str) -> Row:
-    """A restore's line."""
+def run_row(row: RunRow, ticket: str, timezone: str, able: str) -> Row:
+    """A restore's line; `able` says what can be done with it."""
     word = "INTERRUPTED" if row.interrupted else row.state
-    cells = (stamp(row.at, timezone), word, row.where, row.actor, ticket, ", ".join(row.can), clean(row.text), row.run)
+    cells = (stamp(row.at, timezone), word, row.where, row.actor, ticket, able, clean(row.text), row.run)
     return Row(row.run, cells, ("dim", STATE_TONE.get(word, ""), "", "dim", "accent", "dim", "dim", "dim"))

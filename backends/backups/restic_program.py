@@ -146,7 +146,7 @@ class ResticProgram:
         """What an exit code and standard error mean. Unknown ones are failures with their text kept."""
         words = [message(line) for line in errors]
         said = " ".join(words)
-        last = words[-1][:300] if words else f"exit code {code}"
+        last = _held(said) or (words[-1][:300] if words else f"exit code {code}")
         where = self.location()
         for test, make in _FAILURES if 0 <= code != 130 else ():
             if test(code, said):
@@ -155,6 +155,13 @@ class ResticProgram:
         if code < 0 or code == 130:
             return ToolDied(f"restic was ended by {_signal_name(-code) if code < 0 else 'a signal'}", title="restic died", hint="Look at the locks, then try again.")
         return BackendError(f"{where}: {last}", title="restic failed", hint="Run the same by hand to see more.")
+
+
+def _held(said: str) -> str:
+    """Who holds the repository since when, in restic's words, without its advice to unlock it by hand."""
+    held = re.search(r"already locked.*? by PID \d+ on .*?(?: \(UID \d+, GID \d+\)|(?= lock was| storage)|$)", said)
+    since = re.search(r"lock was created at (\d{4}-\d\d-\d\d \d\d:\d\d)", said)
+    return held.group(0) + (f", since {since.group(1)} UTC" if since else "") if held else ""
 
 
 def _signal_name(number: int) -> str:
@@ -175,7 +182,7 @@ _FAILURES: tuple[tuple[Any, Any], ...] = (
     ),
     (
         lambda code, said: code == 11 or "already locked" in said,
-        lambda where, last: Busy(f"{where}: {last}", hint="`deskside backups locks` says who holds it and whether it is stale."),
+        lambda where, last: Busy(f"{where}: {last}", hint="The view of the repository, and `deskside backups locks`, say who holds it; a lock that is proven stale goes with K, or `deskside backups unlock`."),
     ),
     (
         _any("connection refused", "connection lost", "no such host", "timed out", "unexpected EOF", "ssh:", "dial ", "i/o timeout", "subprocess ssh", "sftp session"),

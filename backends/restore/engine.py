@@ -76,6 +76,8 @@ class Restoring:
                 self._stages = self._stages or stages_of(self._run)
                 self._audit_and_plan()
         except ToolDied as error:
+            if self._stop.is_set():  # who asked us to stop may have asked the tool as well
+                return self._give_up("cancelled", "stopped before the swap")
             self._leave_open(error)
             raise
         except BackendError as error:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from backends.backups.extraction import ExtractCapabilities, Extraction, HashesFiles, Heard, ToolError, ToolEvent
@@ -125,7 +126,9 @@ def serve(wire: Wire, base: Path) -> None:
 
     try:
         if asked["do"] == "prepare":
-            wire.send({"plan": dumps(prepare(setting, source, loads(asked["wanted"]), Point(asked["snapshot"]), stop))})
+            taken = datetime.fromisoformat(asked["time"]) if asked.get("time") else None
+            point = Point(asked["snapshot"], taken, str(asked.get("of", "")))
+            wire.send({"plan": dumps(prepare(setting, source, loads(asked["wanted"]), point, stop))})
             return
         run = Run.of(base, asked["run"])
         if asked["do"] == "row":

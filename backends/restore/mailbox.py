@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from backends.restore.auditing import Audit
+from backends.restore.codec import raw, text
 from backends.restore.engine import PLANNED, Restoring
-from backends.restore.folders import Blocked, Folders, above, last
+from backends.restore.folders import Blocked, Folders, above, last, remove_tree
 from backends.restore.kernel import NOREPLACE, inode, rename2
 from backends.restore.lines import Line, print_of, spooled
 from backends.restore.model import PathOutcome
@@ -25,6 +26,8 @@ from backends.restore.steps import STEPS, Step, metadata
 HEAD = 65536
 """Bytes of a message that are read for its Message-ID."""
 BUILT = b".mail"
+MOVED = "mail.jsonl"
+"""(where a message was fetched to, where it is put together), written before the first is moved: one that was killed there begins anew."""
 
 
 def base_name(name: bytes) -> bytes:
@@ -84,6 +87,21 @@ class MailComparing:
 class MailboxRestoring(Restoring):
     """Fetch and audit as ever; then a mail folder is put together in the staging and moved in."""
 
+    def _audit(self) -> Audit:
+        self._take_apart()
+        return super()._audit()
+
+    def _take_apart(self) -> None:
+        """What a killed process had put together goes back to where it was fetched to: it is audited there, by its name in the snapshot."""
+        stage = self._stages[0]
+        with Folders(stage.new) as tree:
+            for fetched, put in self._run.lines(MOVED):
+                here, there = raw(put), raw(fetched)
+                with contextlib.suppress(Blocked, FileNotFoundError):
+                    rename2(tree.fd(above(here)), last(here), tree.fd(above(there)), last(there), NOREPLACE)
+        if inode(stage.new, BUILT) is not None:
+            remove_tree(stage.new, BUILT)
+
     def _planned(self, audit: Audit) -> list[Step]:
         stage, root = self._stages[0], self._plan.wanted.destination.root
         outcomes: list[PathOutcome] = []
@@ -109,7 +127,21 @@ class MailboxRestoring(Restoring):
             return b""
 
     def _build(self, live: Folders, tree: Folders, root: bytes, told: os.stat_result, audit: Audit, outcomes: list[PathOutcome]) -> list[bytes]:
-        free, made, used = self._free_name(live, root), dict[bytes, None](), set[bytes]()
+        free = self._free_name(live, root)
+        found = [(path, free + folder_of(path)) for path in self._chosen(tree, audit, outcomes)]
+        moves = [(path, b"/" + BUILT + b"/" + box + b"/cur/" + _with_flags(last(path))) for path, box in found]
+        boxes = list(dict.fromkeys(box for _, box in found))
+        self._run.spool(MOVED, ([text(fetched), text(put)] for fetched, put in moves))
+        for box in boxes:
+            _mail_folder(tree.fd(BUILT), box, told)
+        for fetched, put in moves:
+            self._take(tree, fetched, put, told)
+        outcomes += [PathOutcome(root + b"/" + box + b"/cur/" + last(path), "put") for path, box in found]
+        return boxes
+
+    def _chosen(self, tree: Folders, audit: Audit, outcomes: list[PathOutcome]) -> Iterator[bytes]:
+        """Paths of the messages that come; of the others is said why not."""
+        used = set[bytes]()
         for line in spooled(self._run):
             if line.action == "leave" and line.kind == "file" and is_message(line.path):
                 outcomes.append(PathOutcome(line.path, "same", "is in the mailbox already"))
@@ -124,13 +156,7 @@ class MailboxRestoring(Restoring):
                 continue
             self._known.add(ident)
             used.add(base_name(last(line.path)))
-            box = free + folder_of(line.path)
-            if box not in made:
-                made[box] = None
-                _mail_folder(tree.fd(BUILT), box, told)
-            self._take(tree, line, box, told)
-            outcomes.append(PathOutcome(root + b"/" + box + b"/cur/" + last(line.path), "put"))
-        return list(made)
+            yield line.path
 
     @staticmethod
     def _free_name(live: Folders, root: bytes) -> bytes:
@@ -142,13 +168,16 @@ class MailboxRestoring(Restoring):
         return name
 
     @staticmethod
-    def _take(tree: Folders, line: Line, box: bytes, told: os.stat_result) -> None:
-        """Into `cur` with its flags; owner of the mailbox, no rights for others."""
-        name = last(line.path)
-        target = name if b":2," in name else base_name(name) + b":2,"
-        here, there = tree.fd(above(line.path)), tree.fd(BUILT + b"/" + box + b"/cur")
-        rename2(here, name, there, target, NOREPLACE)
-        _give(there, target, told, stat.S_IMODE(told.st_mode) & 0o660 | 0o600)
+    def _take(tree: Folders, fetched: bytes, put: bytes, told: os.stat_result) -> None:
+        """Into `cur`; owner of the mailbox, no rights for others."""
+        there = tree.fd(above(put))
+        rename2(tree.fd(above(fetched)), last(fetched), there, last(put), NOREPLACE)
+        _give(there, last(put), told, stat.S_IMODE(told.st_mode) & 0o660 | 0o600)
+
+
+def _with_flags(name: bytes) -> bytes:
+    """As it is named in `cur`."""
+    return name if b":2," in name else base_name(name) + b":2,"
 
 
 def _give(folder: int, name: bytes, told: os.stat_result, mode: int) -> None:

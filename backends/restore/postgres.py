@@ -104,7 +104,8 @@ def _finished(process: subprocess.Popen[bytes], fed: bool, seconds: float | None
 
 def _failure(errors: bytes) -> BackendError:
     lines = [clean(line) for line in errors.decode("utf-8", "replace").splitlines() if line.strip()]
-    text = (next((line for line in lines if "ERROR" in line or "FATAL" in line), lines[-1] if lines else "it failed"))[:300]
+    signs = ("ERROR", "FATAL", "connection to server", "could not connect", "error: ")
+    text = next((line for line in lines if any(sign in line for sign in signs)), lines[-1] if lines else "it failed").removeprefix("psql: error: ")[:300]
     if "password authentication failed" in text or "no password supplied" in text or "no pg_hba.conf entry" in text:
         return AuthFailed(text)
     if "invalid command \\restrict" in text:
@@ -112,6 +113,10 @@ def _failure(errors: bytes) -> BackendError:
     if "could not connect" in text or ("connection to server" in text and "failed" in text):
         return Unreachable(text, hint="Check the host and port of the database server.")
     return Refused(text)
+
+
+def _tables(count: int) -> str:
+    return "1 table" if count == 1 else f"{count} tables"
 
 
 class PostgresRestoring(Restoring):
@@ -186,14 +191,14 @@ class PostgresRestoring(Restoring):
         """The rows of each table against the dump's: what was loaded is what was dumped."""
         tables = int(self._server.ask("select count(*) from pg_tables where schemaname not in ('pg_catalog', 'information_schema')", self._name) or 0)
         if dump.custom:
-            return f"{tables} tables"
+            return _tables(tables)
         if tables < dump.tables:
             raise Refused(f"{dump.tables} tables are in the dump, {tables} in the database")
         for table, rows in dump.rows.items():
             found = int(self._server.ask(f"select count(*) from {table}", self._name))
             if found != rows:
                 raise Refused(f"{clean(table)} has {found} rows, the dump {rows}")
-        return f"{tables} tables, {sum(dump.rows.values()):,} rows counted"
+        return f"{_tables(tables)}, {sum(dump.rows.values()):,} rows counted"
 
     def _drop_ours(self) -> None:
         """Only one with this run's mark, or one without any mark that this run was just making."""
@@ -239,7 +244,7 @@ class PostgresUndo:
             if state != "loading" and (state not in ("done", "partial") or until is None):
                 raise Refused(f"restore {run.ident} is {state}: there is nothing to take back")
             if until is not None and until < datetime.now(UTC):
-                raise Refused(f"it could be undone until {until:%Y-%m-%d}", hint=f"Look whether somebody needs the database {self._name}, then drop it.")
+                raise Refused(f"it could be undone until {until:%Y-%m-%d %H:%M} UTC", hint=f"Look whether somebody needs the database {self._name}, then drop it.")
             self._look(state)
             told = Teller(run, self._listen)
             try:

@@ -204,7 +204,7 @@ def prepare_remote(setting: Setting, source: ExtractsFiles, wanted: Wanted, poin
                 far.wire.send([line.packed() for line in group])
             far.wire.send("end")
 
-        request = {"do": "prepare", "wanted": dumps(far_wanted(wanted)), "snapshot": point.id, "losses": list(can.losses)}
+        request = {"do": "prepare", "wanted": dumps(far_wanted(wanted)), "snapshot": point.id, "time": point.time.isoformat() if point.time else "", "of": point.host, "losses": list(can.losses)}
         answer = far.ask(request, needs, lambda event: None)
         found: RestorePlan = loads(answer["plan"])
         host = str(far.hello.get("host", wanted.destination.host))

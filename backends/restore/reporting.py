@@ -105,10 +105,16 @@ def public_sentence(plan: RestorePlan, result: Result, counts: Counter[str]) -> 
     return f"{what}: not restored{' (stopped)' if result == 'cancelled' else ''}; your files were not changed."
 
 
+def _where(plan: RestorePlan) -> str:
+    database = plan.wanted.destination.database
+    return f"the database {database} on {plan.wanted.destination.host or plan.host}" if database else f"{plan.host}:{shown(plan.preview.root)}"
+
+
 def private_text(plan: RestorePlan, report: RestoreReport, lost: Sequence[str] = (), why: str = "") -> str:
     """For colleagues: where, how many, what went wrong by name, until when it can be undone."""
-    lines = [f"Restore {report.run}: {report.result}. Snapshot {plan.wanted.snapshot[:12]} of {plan.snapshot_host or '?'} to {plan.host}:{shown(plan.preview.root)}."]
-    lines.append("; ".join(f"{count:,} {WORDS.get(word, word)}" for word, count in sorted(report.counts.items())) + ".")
+    lines = [f"Restore {report.run}: {report.result}. Snapshot {plan.wanted.snapshot[:12]} of {plan.snapshot_host or '?'} to {_where(plan)}."]
+    if report.counts:
+        lines.append("; ".join(f"{count:,} {WORDS.get(word, word)}" for word, count in sorted(report.counts.items())) + ".")
     lines.append("Audited against the snapshot." if report.audited else "NOT audited: nothing is proven.")
     if plan.wanted.overrides:
         lines.append(f"Set aside by an admin ({', '.join(plan.wanted.overrides)}): {plan.wanted.override_reason}")
@@ -120,7 +126,7 @@ def private_text(plan: RestorePlan, report: RestoreReport, lost: Sequence[str] =
         lines.append(f"... all in {report.outcomes_file}")
     lines += [f"not kept: {loss}" for loss in lost[:10]]
     if report.undo_until is not None:
-        lines.append(f"Can be undone until {report.undo_until:%Y-%m-%d}: deskside backups undo {report.run}")
+        lines.append(f"Can be undone until {report.undo_until:%Y-%m-%d %H:%M} UTC: deskside backups undo {report.run}")
     if report.left_behind:
         lines.append(report.left_behind)
     return "\n".join(lines)

@@ -34,9 +34,12 @@ def undo_until(run: Run) -> datetime | None:
 
 
 def row(run: Run) -> RunRow:
-    """A line of the list."""
+    """A line of the list. "confirmed" is a plan somebody said yes to, whose job has not begun to fetch."""
     plan, state, alive = run.plan(), run.state(), run.alive()
-    cut = state in UNFINISHED and not alive
+    told = run.said("who") or {}
+    if state == "planned" and told:
+        state = "confirmed"
+    cut = state in (*UNFINISHED, "confirmed") and not alive
     until = undo_until(run)
     can: list[str] = []
     if alive and state not in ENDED:
@@ -46,9 +49,9 @@ def row(run: Run) -> RunRow:
     elif state in ("done", "partial", "cancelled") and until is not None and until > datetime.now(UTC):
         can.append("undo")
     report = run.report()
-    told = run.said("who") or {}
     where = f"{plan.host}:{shown(plan.preview.root)}" if not plan.wanted.destination.database else f"{plan.host}: database {plan.wanted.destination.database}"
-    text = f"cut off: {run.said('why') or 'its process ended'}" if cut else (report.private.split("\n")[1] if report is not None and "\n" in report.private else "")
+    ended = "its job ended before anything was fetched" if state == "confirmed" else "its process ended"
+    text = f"cut off: {run.said('why') or ended}" if cut else (report.private.split("\n")[1] if report is not None and "\n" in report.private else "")
     if run.said("swept") is False:
         text = " ".join([text, run.said("left") or "Its staging is being taken away."]).strip()
     return RunRow(run.ident, state, alive, cut, plan.wanted.backend, plan.wanted.snapshot, where, str(told.get("actor", "")),
@@ -105,7 +108,7 @@ def purge(setting: Setting, moment: datetime | None = None) -> list[str]:
             with run.lock():
                 if state in ("done", "partial", "cancelled") and until is not None and until < moment:
                     run.note("expired", until=None, swept=False)
-                elif state == "planned" and plan.at is not None and (moment - plan.at).total_seconds() > 86400:
+                elif state == "planned" and run.said("who") is None and plan.at is not None and (moment - plan.at).total_seconds() > 86400:
                     for path in run.folder.iterdir():
                         path.unlink()
                     run.folder.rmdir()
@@ -139,7 +142,7 @@ class UndoWork:
             if state in BEFORE_SWAP or (state in ENDED and state not in ("done", "partial", "cancelled")) or (state in ENDED and until is None):
                 raise Refused(f"restore {run.ident} is {state}: there is nothing to take back")
             if until is not None and until < datetime.now(UTC):
-                raise Refused(f"it could be undone until {until:%Y-%m-%d}: the old files are gone", hint="Restore an older snapshot instead.")
+                raise Refused(f"it could be undone until {until:%Y-%m-%d %H:%M} UTC: the old files are gone", hint="Restore an older snapshot instead.")
             told = Teller(run, self._listen)
             try:
                 return self._undo(plan, told)

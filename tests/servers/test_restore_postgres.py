@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
-from backends.errors import BackendError, Conflict, Damaged, Refused
+from backends.errors import BackendError, Conflict, Damaged, Refused, Unreachable
 from backends.restore.model import Destination, RestorePlan, RestoreReport, Wanted
 from backends.restore.places import Guarded
 from backends.restore.planning import Point, Setting, prepare
 from backends.restore.run_folder import Run
 from backends.restore.runs import resume, row, take_back
+from console.restore_places import server_place
 from tests.backends.restore.source import Trees
 
 pytestmark = [pytest.mark.server]
@@ -202,3 +203,17 @@ def test_undo_of_a_load_that_was_cut_off(bench: Bench, dump: Path, server: str) 
             sql(server, "create database land_cut")
         assert row(run).can == ("resume", "undo") and take_back(bench.setting, run, False).result == "undone"
         assert sql(server, "select count(*) from pg_database where datname = 'land_cut'") == "0"
+
+
+def test_a_server_that_is_not_there_is_named_and_the_report_says_which_database(bench: Bench, dump: Path, tmp_path: Path) -> None:
+    bench.server = str(tmp_path)
+    plan = bench.plan(dump / "land.dump", "land_then")
+    with pytest.raises(Unreachable, match=r"connection to server on socket .* failed: No such file"):
+        bench.do(plan)
+    report = Run.of(bench.setting.base, plan.run).report()
+    assert report is not None and f"to the database land_then on {tmp_path}." in report.private and "\n.\n" not in report.private
+
+
+def test_a_socket_folder_may_have_a_port() -> None:
+    assert [(place.host, place.port, place.user) for place in (server_place(text, "x") for text in ("", "/run/pg", "/run/pg:5433", "ana@/run/pg:5433", "db1:5433"))] == [
+        ("", 0, ""), ("/run/pg", 0, ""), ("/run/pg", 5433, ""), ("/run/pg", 5433, "ana"), ("db1", 5433, "")]

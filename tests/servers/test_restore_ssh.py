@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from tests.backends.restore.source import Trees
 
 pytestmark = [pytest.mark.server]
 PORT = 8222
+TAKEN = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 
 
@@ -82,7 +84,7 @@ class Bench:
 
     def plan(self, to: Destination) -> RestorePlan:
         wanted = Wanted("trees", "one", (os.fsencode(self.share),), to)
-        return prepare_remote(self.setting, self.source, wanted, Point("one"), threading.Event())
+        return prepare_remote(self.setting, self.source, wanted, Point("one", TAKEN, "fs07"), threading.Event())
 
     def run(self, plan: RestorePlan) -> Run:
         return Run.of(self.setting.base, plan.run)
@@ -105,6 +107,8 @@ def test_back_to_its_place_on_the_other_host_and_undone(bench: Bench) -> None:
     assert (plan.preview.counts["newer"], plan.preview.replaces, plan.preview.puts) == (1, 1, 1)
     report = bench.do(plan)
     assert report.result == "done" and report.audited and look(bench.share) == was, report
+    assert "Snapshot one of fs07 to " in report.private and "from the backup of 2026-11-24 01:00 UTC" in report.public
+    assert report.undo_until is not None and f"Can be undone until {report.undo_until:%Y-%m-%d %H:%M} UTC" in report.private
     assert RemoteUndo(bench.setting, bench.run(plan)).work().result == "undone"
     assert look(bench.share) == spoiled
     assert not list(bench.place.rglob(".deskside-restore-*")), "nothing is left here or there"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,9 @@ def test_restic_failures(version: str, name: str, error: type[BackendError]) -> 
     program = ResticProgram({"repository": "rest:http://u:secret@h/"}, "")
     found = program.failure(code("restic", version, name), lines)
     assert type(found) is error and found.hint and "secret" not in found.sentence() and "***" in program.location()
+    if error is Busy:
+        assert "the `unlock`" not in found.sentence() and "already locked by PID" in found.text and "on files01 by root" in found.text, found.text
+        assert re.search(r"since 20\d\d-\d\d-\d\d \d\d:\d\d UTC$", found.text) and "with K" in found.hint and "deskside backups unlock" in found.hint
 
 
 @restic_versions

@@ -11,13 +11,14 @@ import random
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backends.restore.model import RestorePlan
-from backends.restore.runs import drop, interrupted
+from backends.restore.runs import drop, interrupted, purge
 from tests.backends.restore.conftest import House, look
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -199,3 +200,16 @@ def test_a_full_disk(house: House) -> None:
         assert os.listdir(small) == ["share"]
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def test_what_was_confirmed_is_cut_off_and_a_mere_preview_is_hidden(house: House) -> None:
+    """R30: a job that died before it fetched is found, and stays until somebody decides; a preview is taken away after a day."""
+    mere, meant = house.run(house.plan()), house.run(house.plan())
+    meant.note("planned", who={"actor": "ana", "ticket": ""})
+    (found,) = interrupted(house.setting)
+    assert (found.run, found.state, found.can) == (meant.ident, "confirmed", ("resume", "discard")) and "before anything was fetched" in found.text
+    purge(house.setting, datetime.now(UTC) + timedelta(days=2))
+    assert not mere.folder.exists() and interrupted(house.setting) == [found]
+    with meant.lock():
+        assert not interrupted(house.setting)
+    assert drop(house.setting, meant).result == "cancelled" and not interrupted(house.setting)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from backends.restore.model import Destination
-from backends.restore.runs import UndoWork, resume
+from backends.restore import mailbox
+from backends.restore.mailbox import MailboxRestoring
+from backends.restore.model import Destination, RestorePlan
+from backends.restore.runs import UndoWork, interrupted, resume
 from tests.backends.restore.conftest import House, look
 
 
@@ -65,6 +68,42 @@ def test_a_mailbox_is_merged(house: House, mail: Path) -> None:
     assert again.preview.puts == 1, "what was merged is in the mailbox now"
     assert UndoWork(house.setting, house.run(plan)).work().result == "undone"
     assert look(mail) == before
+
+
+class Killed(BaseException):
+    """Nothing of ours catches it: what it leaves is what a killed process leaves."""
+
+
+@pytest.mark.parametrize(("call", "number"), [("rename2", 1), ("rename2", 3), ("_mail_folder", 2), ("print_of", 1)])
+def test_killed_while_the_mail_folder_is_put_together(house: House, mail: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int) -> None:
+    """R30, R27: it begins anew, on another day too; killed again while that is taken apart, a third time is whole."""
+    before = look(mail)
+    plan = house.plan(mail, to=Destination("mailbox", os.fsencode(mail)))
+    _struck(house, plan, monkeypatch, call, number)
+    _struck(house, plan, monkeypatch, "rename2", 2 if (call, number) in (("rename2", 3), ("print_of", 1)) else 1)
+    assert look(mail) == before and [line.can for line in interrupted(house.setting)] == [("resume", "discard")]
+    monkeypatch.setattr(MailboxRestoring, "_free_name", staticmethod(lambda live, root: b".Restored 2031-01-01"))
+    report = resume(house.setting, house.run(plan), house.source, house.stop)
+    assert report.result == "done" and (report.counts["put"], report.counts["same"]) == (3, 2), report
+    new = sorted(str(path.relative_to(mail)) for path in mail.rglob("*") if path.is_file() and "Restored" in str(path) and path.name != "maildirfolder")
+    assert new == [".Restored 2031-01-01.Sent/cur/5.host:2,S", ".Restored 2031-01-01/cur/2.host:2,FS", ".Restored 2031-01-01/cur/4.host:2,"]
+    assert UndoWork(house.setting, house.run(plan)).work().result == "undone" and look(mail) == before and not house.hidden()
+
+
+def _struck(house: House, plan: RestorePlan, monkeypatch: pytest.MonkeyPatch, call: str, number: int) -> None:
+    real, left = getattr(mailbox, call), [number]
+
+    def strikes(*given: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+        return real(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mailbox, call, strikes)
+        with pytest.raises(Killed):
+            resume(house.setting, house.run(plan), house.source, house.stop)
+    assert house.run(plan).state() == "audited"
 
 
 def test_no_mailbox_is_refused(house: House, mail: Path) -> None:
