@@ -35,6 +35,8 @@ from backends.restore.telling import Teller
 
 UNTOUCHED = "Live files untouched; the staging is removed."
 PLANNED = "planned.jsonl"
+HEARD = 0.5
+"""Seconds within which a request to stop has reached the work."""
 
 
 class Restoring:
@@ -76,7 +78,7 @@ class Restoring:
                 self._stages = self._stages or stages_of(self._run)
                 self._audit_and_plan()
         except ToolDied as error:
-            if self._stop.is_set():  # who asked us to stop may have asked the tool as well
+            if self._stop.wait(HEARD):  # who asked us to stop may have asked the tool as well, and we hear of it ten times a second
                 return self._give_up("cancelled", "stopped before the swap")
             self._leave_open(error)
             raise
