@@ -46,10 +46,10 @@ class Swapping:
     def all(self, steps: Sequence[Step], progress: Callable[[int, int], None]) -> None:
         """In their order; a step that can't be done is said by name and the others go on. Stops between two steps when asked."""
         for number, step in enumerate(steps):
-            if self._stop.is_set() and step.deed in ("put", "replace", "remove"):
-                self.stopped = True
-                continue
             if step.deed == "touched":
+                continue
+            if self._stop.is_set():
+                self.stopped = True
                 continue
             done = self._one(step)
             if done is not None:
