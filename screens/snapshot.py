@@ -21,6 +21,7 @@ from screens.jumps import jump_from
 from screens.moves import mark_handlers, move_handlers
 from screens.path_words import path_words
 from screens.restore_flow import old
+from screens.snapshot_marks import SnapshotMarks, counted, parents
 from screens.snapshot_work import FOUND_MOST, SnapshotWork
 from widgets.bars import Bar
 from widgets.columns import Column, Row
@@ -35,10 +36,10 @@ ROOMY = 110
 """Columns from which the trail has room for all it knows."""
 
 
-def entry_row(entry: Entry, timezone: str) -> Row:
-    """A file's line; directories end with a slash."""
-    name = entry.name + ("/" if entry.kind == "dir" else "")
-    tone = "accent" if entry.kind == "dir" else ""
+def entry_row(entry: Entry, timezone: str, holds: bool = False) -> Row:
+    """A file's line; directories end with a slash, and with a sign when something in them is marked."""
+    name = entry.name + ("/" if entry.kind == "dir" else "") + (" •" if holds else "")
+    tone = "mark" if holds else "accent" if entry.kind == "dir" else ""
     count = "" if entry.kind == "dir" else size(entry.size)
     mode = f"{entry.mode & 0o7777:04o}" if entry.mode else ""
     target = "→ " + entry.target if entry.target else "" if entry.kind in ("dir", "file") else entry.kind
@@ -61,8 +62,6 @@ class SnapshotScreen(ConsoleScreen):
         self.ref = ref
         self.snapshot: Snapshot | None = None
         self.path = path
-        self.choice: dict[str, Entry] = {}
-        """What is marked, over all directories: a folder stands for all that is in it."""
         self.sought = ""
         """The pattern, while what was found in the whole snapshot is shown."""
         self.grid = Grid(COLUMNS)
@@ -75,6 +74,7 @@ class SnapshotScreen(ConsoleScreen):
         self._guess = False
         """The first folder is not what was asked for, but where the files should be."""
         self.work = SnapshotWork(self)
+        self.marks = SnapshotMarks(self)
 
     def body(self) -> ComposeResult:
         """The trail, then the files."""
@@ -167,7 +167,7 @@ class SnapshotScreen(ConsoleScreen):
         """Where one may go next: what is on screen first."""
         shown, top = self.shown(), self.grid.top
         folders = [entry.path for entry in shown[top:] + shown[:top] if entry.kind == "dir"]
-        parent = _parent(self.path)
+        parent = next(parents(self.path))
         return [*folders, parent] if len(folders) < len(shown) or parent != self.path else folders
 
     def more_came(self, entries: Sequence[Entry]) -> None:
@@ -221,7 +221,7 @@ class SnapshotScreen(ConsoleScreen):
         found = f"  /{self._filter}" if self._filter else ""
         right = [(f" reading the archive: {self.work.partial:,} entries ... ", "bar")] if self.work.partial is not None else []
         right += [(f" looking: {len(self.entries):,} found ... ", "bar")] if self.work.looking else []
-        right += [(f" {counted(list(self.choice.values()))} marked ", "bar-warn")] if self.choice else []
+        right += [(f" {self.marks.words()}{', all of this' if not self.sought and self.marks.holds(self.path) else ''} ", "bar-warn")] if self.marks.entries else []
         taken = stamp(snap.time, self.desk.config.timezone) if snap else self.ref.id
         taken += f" ({old(snap.time)}) of {snap.host}" if snap and not (right and self.size.width < ROOMY) else ""
         self.trail.show([(f" Snapshot {taken} › ", "bar-dim"), (where, "bar"), (f"  {len(self.entries):,} entries{found}", "bar-dim")], right)
@@ -235,7 +235,7 @@ class SnapshotScreen(ConsoleScreen):
         """Rows from what was read."""
         event.stop()
         shown = self.shown()
-        rows = [entry_row(entry, self.desk.config.timezone) for entry in shown[event.number * CHUNK : (event.number + 1) * CHUNK]]
+        rows = [entry_row(entry, self.desk.config.timezone, entry.path in self.marks.above) for entry in shown[event.number * CHUNK : (event.number + 1) * CHUNK]]
         self.grid.fill(event.number, rows, len(shown), event.generation)
 
     def on_grid_opened(self, event: Grid.Opened) -> None:
@@ -276,7 +276,7 @@ class SnapshotScreen(ConsoleScreen):
     def folder_up(self) -> None:
         """To the folder above, also above where one came in."""
         if not self.sought and self.path not in (b"/", b""):
-            parent = _parent(self.path)
+            parent = next(parents(self.path))
             self.flow(self._enter(parent, self._places.get(parent, 0)))
 
     async def filter(self) -> None:
@@ -301,9 +301,8 @@ class SnapshotScreen(ConsoleScreen):
 
     def _marked(self) -> None:
         """The grid's marks as entries: those of other directories stay."""
-        shown = {entry.path.hex(): entry for entry in self.entries}
-        marks = self.grid.marks
-        self.choice = {key: found for key in marks if (found := self.choice.get(key) or shown.get(key)) is not None}
+        if self.marks.set(self.grid.marks, {entry.path.hex(): entry for entry in self.entries}):
+            self.grid.recheck()
         self.show_trail()
 
     async def restore(self) -> None:
@@ -311,7 +310,7 @@ class SnapshotScreen(ConsoleScreen):
         from screens.restore_flow import restore
 
         entry = self.current()
-        chosen = list(self.choice.values()) or ([entry] if entry is not None else [])
+        chosen = self.marks.chosen() or ([entry] if entry is not None else [])
         if self.snapshot is None or not chosen:
             self.say("Nothing is chosen: space marks files and folders.", "warn")
             return
@@ -368,16 +367,3 @@ class SnapshotScreen(ConsoleScreen):
         if found:
             self.grid.recheck()
         self.show_trail()
-
-
-def _parent(path: bytes) -> bytes:
-    return path.rstrip(b"/").rpartition(b"/")[0] or b"/"
-
-
-def counted(entries: list[Entry]) -> str:
-    """"3 files (1.2 MiB) and 2 folders"."""
-    folders = sum(entry.kind == "dir" for entry in entries)
-    files = len(entries) - folders
-    said = [f"{files} {'file' if files == 1 else 'files'} ({size(sum(entry.size for entry in entries if entry.kind != 'dir'))})"] if files else []
-    said += [f"{folders} {'folder' if folders == 1 else 'folders'} with all in them"] if folders else []
-    return " and ".join(said)
