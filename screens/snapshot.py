@@ -54,7 +54,7 @@ class SnapshotScreen(ConsoleScreen):
     """A directory of a snapshot; enter goes in, esc goes up and out, / looks for a name in this directory."""
 
     LEGEND: ClassVar[tuple[str, ...]] = (
-        "list.open", "list.mark", "backups.restore", "backups.versions", "backups.preview", "backups.search", "list.filter", "global.back", "global.help",
+        "list.open", "list.mark", "backups.restore", "backups.versions", "files.live", "backups.preview", "backups.search", "list.filter", "global.help",
     )  # fmt: skip
 
     def __init__(self, ref: Ref, path: bytes = b"/") -> None:
@@ -94,11 +94,12 @@ class SnapshotScreen(ConsoleScreen):
         """Restoring and looking into files."""
         return {
             "backups.up": self.folder_up, "backups.restore": self.restore, "backups.versions": self.versions, "backups.preview": self.preview, "backups.search": self.search,
+            "files.live": self.against_live,
         }  # fmt: skip
 
     def scopes(self) -> tuple[str, ...]:
-        """Backup verbs, lists, everything."""
-        return ("backups", "list", "global")
+        """Files, backup verbs, lists, everything."""
+        return ("files", "backups", "list", "global")
 
     def backend_for(self, action: Action | None) -> Any:
         """Where the snapshot is kept."""
@@ -326,6 +327,16 @@ class SnapshotScreen(ConsoleScreen):
             self.app.push_screen(VersionsScreen(self.ref.backend, entry.path))
         else:
             self.say("Versions are of a file: put the cursor on one.", "warn")
+
+    def against_live(self) -> None:
+        """What is under the cursor against what is on this host now."""
+        from screens.live_diff import LiveDiffScreen
+
+        entry = self.current()
+        if self.snapshot is None or entry is None:
+            self.say("Nothing is under the cursor: - goes to the folder above.", "warn")
+        else:
+            self.app.push_screen(LiveDiffScreen(self.ref.backend, self.snapshot, entry.path))
 
     def preview(self) -> None:
         """The beginning of the file under the cursor."""
