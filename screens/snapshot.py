@@ -26,6 +26,7 @@ from screens.snapshot_work import FOUND_MOST, SnapshotWork
 from widgets.bars import Bar
 from widgets.columns import Column, Row
 from widgets.grid import Grid
+from widgets.toned import Piece, line_width
 from widgets.window import CHUNK
 
 COLUMNS = (
@@ -220,12 +221,14 @@ class SnapshotScreen(ConsoleScreen):
         snap = self.snapshot
         where = f"{self.sought} in all of it" if self.sought else path_words(self.path)
         found = f"  /{self._filter}" if self._filter else ""
-        right = [(f" reading the archive: {self.work.partial:,} entries ... ", "bar")] if self.work.partial is not None else []
+        right: list[Piece] = [(f" reading the archive: {self.work.partial:,} entries ... ", "bar")] if self.work.partial is not None else []
         right += [(f" looking: {len(self.entries):,} found ... ", "bar")] if self.work.looking else []
         right += [(f" {self.marks.words()}{', all of this' if not self.sought and self.marks.holds(self.path) else ''} ", "bar-warn")] if self.marks.entries else []
         taken = stamp(snap.time, self.desk.config.timezone) if snap else self.ref.id
         taken += f" ({old(snap.time)}) of {snap.host}" if snap and not (right and self.size.width < ROOMY) else ""
-        self.trail.show([(f" Snapshot {taken} › ", "bar-dim"), (where, "bar"), (f"  {len(self.entries):,} entries{found}", "bar-dim")], right)
+        before, after = (f" Snapshot {taken} › ", "bar-dim"), (f"  {len(self.entries):,} entries{found}", "bar-dim")
+        room = max(16, self.size.width - line_width([before, after, *right]) - 2)
+        self.trail.show([before, (where if len(where) <= room else "…" + where[1 - room :], "bar"), after], right)
 
     def shown(self) -> list[Entry]:
         """The entries that match the filter."""
@@ -374,7 +377,8 @@ class SnapshotScreen(ConsoleScreen):
         self.say(f"There are more: these are the first {FOUND_MOST:,}." if more else "", "warn")
 
     def _found(self, found: Sequence[Found]) -> None:
-        self.entries += [replace(one.entry, name=path_words(one.entry.path)) for one in found]
+        base = self._home.rstrip(b"/") + b"/"  # the part that all have is left out
+        self.entries += [replace(one.entry, name=path_words(one.entry.path.removeprefix(base))) for one in found]
         if found:
             self.grid.recheck()
         self.show_trail()
