@@ -38,6 +38,8 @@ class Action:
         """The domain whose backend it uses, or ""."""
         if self.scope == "schedules":
             return "tickets"
+        if self.scope == "files":
+            return "backups"
         return self.scope if self.scope in ("tickets", "devices", "backups", "accounts") else ""
 
 
@@ -134,6 +136,7 @@ ACTIONS: tuple[Action, ...] = (
     _write("backups.unhold", ("H",), "end hold", "A policy may let it go again", role="admin"),
     _write("backups.unlock", ("K",), "unlock", "Take away a lock that is proven stale", role="admin"),
     Action("backups.drill", ("D",), "drill", "Rehearse: a sample to scratch, audited, timed, with evidence", method="extract"),
+    Action("files.live", ("d",), "against now", "The file or folder of the snapshot against what is on this host now", method="compare_live"),
     Action("restores.go", ("r",), "go on", "To the question: nothing is done before it"),
     Action("restores.thorough", ("t",), "compare content", "Look again, the content of files that look the same compared too"),
     Action("restores.override", ("O",), "set aside", "Set a refusal aside: an admin's, with a reason that stands in plan, report and ledger"),

@@ -16,6 +16,7 @@ _SCOPES = {
     "tickets": "Tickets",
     "devices": "Devices",
     "backups": "Backups",
+    "files": "Files of a snapshot",
     "accounts": "Accounts",
     "results": "Together",
     "compose": "Writing",

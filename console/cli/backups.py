@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from backends.backups.contract import FindsVersions, ListsRuns, ManagesLocks, ReadsFiles, RunsBackups
-from backends.backups.model import BackupQuery, Entry, RunQuery, Snapshot, SnapshotQuery
-from backends.errors import BackendError, Unsupported
+from backends.backups.contract import ComparesLive, FindsVersions, ListsRuns, ManagesLocks, ReadsFiles, RunsBackups
+from backends.backups.model import BackupQuery, Entry, LiveDifference, RunQuery, Snapshot, SnapshotQuery
+from backends.errors import BackendError, Invalid, Unsupported
 from backends.text import clean
 from console.ages import age
 from console.cli import restores
@@ -47,7 +48,9 @@ def add_verbs(verbs: Any) -> None:
     reading("versions", "one file through the snapshots", versions, "path").add_argument("--job", default="")
     show_ = reading("cat", "the beginning of a file", cat, "snapshot", "path")
     show_.add_argument("--limit", type=int, default=65536, help="bytes")
-    reading("diff", "what changed between two snapshots", diff, "old", "new")
+    diff_ = reading("diff", "what changed between two snapshots, or from one to now", diff, "old")
+    diff_.add_argument("new", nargs="?")
+    diff_.add_argument("--live", metavar="PATH", help="against what is on this host now, below a path")
     reading("locks", "who holds a repository, and whether that is stale", locks)
     add_work(verbs)
     restores.add_verbs(verbs)
@@ -263,6 +266,10 @@ async def locks(desk: Desk, args: argparse.Namespace, out: Output) -> int:
 
 async def diff(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     """+ added, - removed, M changed, T type, U metadata."""
+    if args.live is not None:
+        return await diff_live(desk, args, out)
+    if args.new is None:
+        raise Invalid("one snapshot alone can't be compared", hint="Name a second one, or give --live PATH.")
     backend = await with_snapshot(desk, args.old)
     found = await backend.diff(args.old, args.new)
     rows = [{"mark": item.mark, "path": clean(item.path.decode("utf-8", "surrogateescape"))} for item in found.items]
@@ -276,3 +283,22 @@ async def diff(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     out.rows("diff", (("mark", ""), ("path", "PATH")), rows, **figures)
     out.say(f"{found.added} added, {found.removed} removed, {found.changed} changed")
     return 0
+
+
+async def diff_live(desk: Desk, args: argparse.Namespace, out: Output) -> int:
+    """By name, in the order of the paths. 3 when something could not be looked at."""
+    if args.new is not None:
+        raise Invalid("two snapshots and --live don't go together", hint="Name one snapshot.")
+    backend = await with_snapshot(desk, args.old)
+    if not can(backend, ComparesLive):
+        raise Unsupported("diff --live", f"{backend.name} can't compare with what is live")
+    found: list[LiveDifference] = []
+    count = await backend.compare_live(args.old, args.live.encode("utf-8", "surrogateescape"), found.append, threading.Event())
+    rows = [
+        {**dataclasses.asdict(one), "path": clean(one.path.decode("utf-8", "surrogateescape")), "path_hex": one.path.hex(), "then": size(one.size), "now": size(one.live_size)}
+        for one in sorted(found, key=lambda one: one.path)
+    ]
+    columns = (("word", "WHAT"), ("kind", "KIND"), ("then", "THEN"), ("now", "NOW"), ("path", "PATH"))
+    out.rows("live-diff", columns, rows, counts=dict(count.words), same=count.same)
+    out.say(", ".join([*(f"{number} {word}" for word, number in sorted(count.words.items())), f"{count.same} the same"]))
+    return 3 if count.words.get("unread") else 0

@@ -100,7 +100,7 @@ async def test_into_a_new_folder_by_a_ticket(site: Site) -> None:
         await pilot.press("j", "enter")  # the older one
         await until(pilot, lambda: "letter.txt" in shown(app), 30)
         await pilot.press("space", "space")
-        await until(pilot, lambda: "1 file (9 B) and 1 folder with all in them marked" in shown(app))
+        await until(pilot, lambda: "2 marked: 2 files, 18 B" in shown(app))
         await pilot.press("r")
         await until(pilot, lambda: f"a new folder   {site.place}/home/restored-" in shown(app))
         await pilot.press("n")
