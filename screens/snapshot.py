@@ -226,7 +226,9 @@ class SnapshotScreen(ConsoleScreen):
         right += [(f" {self.marks.words()}{', all of this' if not self.sought and self.marks.holds(self.path) else ''} ", "bar-warn")] if self.marks.entries else []
         taken = stamp(snap.time, self.desk.config.timezone) if snap else self.ref.id
         taken += f" ({old(snap.time)}) of {snap.host}" if snap and not (right and self.size.width < ROOMY) else ""
-        before, after = (f" Snapshot {taken} › ", "bar-dim"), (f"  {len(self.entries):,} entries{found}", "bar-dim")
+        busy = self.work.partial is not None or self.work.looking
+        before = (f" {taken} › " if busy and self.size.width < ROOMY else f" Snapshot {taken} › ", "bar-dim")
+        after = ("" if busy else f"  {len(self.entries):,} entries{found}", "bar-dim")
         room = max(16, self.size.width - line_width([before, after, *right]) - 2)
         self.trail.show([before, (where if len(where) <= room else "…" + where[1 - room :], "bar"), after], right)
 

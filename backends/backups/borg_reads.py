@@ -191,13 +191,15 @@ class BorgReads(BorgProgram):
 
     def glimpse(self, snapshot: Snapshot, path: bytes) -> Glimpse | None:
         """What is known of a directory yet, while the archive is read; the first call begins to read it."""
-        index = self._indexes.start(snapshot.id, self._fill(snapshot))
-        if isinstance(index.error, Busy):
-            index = self._indexes.start(snapshot.id + "~", self._fill_by_list(snapshot))
+        for ident, fill in ((snapshot.id, self._fill), (snapshot.id + "~", self._fill_by_list)):
+            index = self._indexes.reading(ident) or self._indexes.start(ident, fill(snapshot))
+            if not isinstance(index.error, Busy):
+                break
         whole = index.built.is_set()
         if whole and index.error is not None:
+            self._indexes.forget(snapshot.id, snapshot.id + "~")  # said once; who asks again begins again
             raise index.error
-        items = index.folder(b"/" + path.strip(b"/"))
+        items = index.folder(b"/" + path.strip(b"/")) if index.error is None else None
         if whole and items is None:
             raise NotFound(f"{clean(path.decode('utf-8', 'replace'))} is not in the archive")
         return Glimpse(tuple(in_order([item.entry for item in items or ()])), index.count, whole)

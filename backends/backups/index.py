@@ -269,6 +269,14 @@ class Indexes:
         """One that is being built or is whole."""
         return self._known.get(ident)
 
+    def forget(self, *idents: str) -> None:
+        """Those of them that have failed."""
+        with self._guard:
+            for ident in idents:
+                known = self._known.get(ident)
+                if known is not None and known.error is not None:
+                    del self._known[ident]
+
     def _shrink(self) -> None:
         whole = [ident for ident, one in self._known.items() if one.built.is_set() and one.error is None]
         while len(whole) > 1 and sum(self._known[ident].path.stat().st_size for ident in whole) > MOST_BYTES:

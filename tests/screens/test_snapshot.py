@@ -202,3 +202,17 @@ async def test_borg(site: Site) -> None:
         await until(pilot, lambda: "4 entries" in shown(app), 30)
         await pilot.press("g", "space")
         await until(pilot, lambda: "1 marked: 6 files, 508 B" in shown(app), 30)
+
+
+async def test_an_archive_that_goes_meanwhile(site: Site) -> None:
+    """Said once, in the place of the files; not read again and again."""
+    site.run("borg", "init", "-e", "none")
+    site.run("borg", "create", "::share-one", str(site.share))
+    site.gate.write_text("dump-archive")
+    app = ConsoleApp(site.desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await site.open(app, pilot, "attic")
+        await until(pilot, lambda: "reading the archive" in shown(app), 30)
+        site.run("borg", "delete", "::share-one")
+        site.gate.unlink()
+        await until(pilot, lambda: "Archive share-one does not exist" in shown(app) and "reading" not in shown(app), 20)
