@@ -173,8 +173,7 @@ class ConsoleScreen(Screen[None]):
     def press(self, event: events.Key) -> None:
         """A key for what is there now: the open question, a text field, or an action of the registry."""
         if self.bottom.asking:
-            if not (self.bottom.fresh and self.console.in_burst()):
-                self.bottom.on_key(event)
+            (self.bottom.hasty if self.console.in_burst() else self.bottom.on_key)(event)
             return
         if self.typing():
             self._forward_event(event)  # private: Textual is pinned

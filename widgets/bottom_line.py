@@ -17,6 +17,11 @@ from textual.message import Message
 
 from widgets.line_edit import LineEdit
 from widgets.toned import Line, Toned, fit
+from widgets.wrap import wrap
+
+HASTY = "enter came in a burst of keys: press it again, esc leaves it"
+MESSAGE_LINES = 3
+"""A message that is longer than the screen is wide takes so many lines at most."""
 
 
 @dataclass
@@ -35,7 +40,7 @@ class _Question:
 
 
 class BottomLine(Toned, can_focus=True):
-    """One line of message; while a question is open, as many lines as it needs (at most half the screen, a choice a little more)."""
+    """The message; while a question is open, as many lines as it needs (at most half the screen, a choice a little more)."""
 
     DEFAULT_CSS = "BottomLine { dock: bottom; height: 1; layer: over; }"
 
@@ -45,7 +50,9 @@ class BottomLine(Toned, can_focus=True):
 
     def __init__(self) -> None:
         super().__init__(id="bottom")
-        self._message: Line = ()
+        self._message: tuple[str, str] = ("", "")
+        self._lines: list[Line] = []
+        """The message as it is drawn."""
         self._question: _Question | None = None
         self._waiting: list[_Question] = []
         self.opened: Callable[[], None] = lambda: None
@@ -57,11 +64,36 @@ class BottomLine(Toned, can_focus=True):
 
     def say(self, text: str, tone: str = "") -> None:
         """Show a message until the next one. Only what differs is drawn."""
-        line = (((" " + text), tone),) if text else ()
-        if line != self._message:
-            self._message = line
-            if self._question is None:
-                self.redraw(0)
+        if (text, tone) == self._message:
+            return
+        self._message = (text, tone)
+        if self._question is None:
+            self._show_message()
+
+    def _show_message(self) -> None:
+        before = max(1, len(self._lines))
+        self._lay()
+        if max(1, len(self._lines)) == before:
+            self.redraw(0, before)
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        """As high as the message needs."""
+        self.styles.height = max(1, len(self._lines))
+        self.refresh()
+
+    def _lay(self) -> None:
+        text, tone = self._message
+        lines = wrap(text, max(8, self.app.size.width - 2)) if text else []
+        if len(lines) > MESSAGE_LINES:
+            lines = [*lines[: MESSAGE_LINES - 1], fit(" ".join(lines[MESSAGE_LINES - 1 :]), self.app.size.width - 2)]
+        self._lines = [((" " + line, tone),) for line in lines]
+
+    def on_resize(self) -> None:
+        """The message is as wide as the screen."""
+        if self._question is None and self._message[0]:
+            self._show_message()
 
     @property
     def asking(self) -> bool:
@@ -158,8 +190,8 @@ class BottomLine(Toned, can_focus=True):
         if self._waiting:
             self._show(self._waiting.pop(0))
         else:
-            self.styles.height = 1
-            self.refresh()
+            self._lay()
+            self._rest()
             self.post_message(self.Closed())
         if not question.answer.done():
             question.answer.set_result(answer)
@@ -174,7 +206,7 @@ class BottomLine(Toned, can_focus=True):
         """Lines above the input line, then the input line, or the message."""
         question = self._question
         if question is None:
-            return self._message
+            return self._lines[y] if y < len(self._lines) else ()
         above = self._above()
         if y < len(above):
             return above[y]
@@ -195,6 +227,17 @@ class BottomLine(Toned, can_focus=True):
         return "" if self._question is None else "blur" if y < len(self._above()) else ""
 
     # -- keys -------------------------------------------------------------------------------------------
+
+    def hasty(self, event: events.Key) -> None:
+        """A key that came as from a paste without brackets, or late over a slow line: a word of a confirmation may be typed so, but nothing is confirmed."""
+        question = self._question
+        if question is not None and question.fresh and event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            question.label = HASTY + (":" if question.edit else "")
+            self.redraw(len(self._above()))
+        elif question is None or not question.fresh or question.edit or event.key == "escape":
+            self.on_key(event)
 
     def on_key(self, event: events.Key) -> None:
         """While a question is open every key belongs to it."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from textual import events
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
-from widgets.bottom_line import BottomLine
+from widgets.bottom_line import HASTY, MESSAGE_LINES, BottomLine
 from widgets.line_edit import LONGEST, LineEdit
 
 
@@ -18,6 +19,10 @@ class LineApp(App[None]):
         self.bottom = BottomLine()
         yield Static("above")
         yield self.bottom
+
+
+def shown(bottom: BottomLine, y: int) -> str:
+    return "".join(text for text, _ in bottom.line(y))
 
 
 async def test_enter_confirms_and_escape_leaves() -> None:
@@ -41,6 +46,43 @@ async def test_a_dangerous_deed_needs_its_word() -> None:
             await pilot.pause()
             await pilot.press(*typed, "enter")
             assert await task is expected
+
+
+async def test_a_burst_types_a_word_but_confirms_nothing() -> None:
+    """Keys that were held up by a slow line come all at once, as a paste does."""
+    app = LineApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for word, expected in (("jdoe", "jdoe"), ("", "")):
+            task = asyncio.create_task(app.bottom.confirm([(("Disable jdoe", "title"),)], word))
+            await pilot.pause()
+            for key in (*word, "enter"):
+                app.bottom.hasty(events.Key(key, key if len(key) == 1 else None))
+            await pilot.pause()
+            assert not task.done() and HASTY in shown(app.bottom, 1) and expected in shown(app.bottom, 1)
+            await pilot.press("enter")
+            assert await task is True
+
+
+async def test_a_long_message_takes_the_lines_it_needs() -> None:
+    app = LineApp()
+    async with app.run_test(size=(40, 24)) as pilot:
+        app.bottom.say("the repository can't be reached - is the server up?", "bad")
+        await pilot.pause()
+        assert app.bottom.size.height == 2 and shown(app.bottom, 1).strip().endswith("up?")
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert app.bottom.size.height == 1 and shown(app.bottom, 0).strip().endswith("up?")
+        app.bottom.say("word " * 200)
+        await pilot.pause()
+        assert app.bottom.size.height == MESSAGE_LINES and shown(app.bottom, 2).rstrip().endswith("…")
+        task = asyncio.create_task(app.bottom.ask("one"))
+        await pilot.pause()
+        assert app.bottom.size.height == 1
+        await pilot.press("escape")
+        assert await task is None and app.bottom.size.height == MESSAGE_LINES
+        app.bottom.say("")
+        await pilot.pause()
+        assert app.bottom.size.height == 1
 
 
 async def test_questions_wait_for_each_other() -> None:
