@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.restore.model import POLICIES, STATUS_ORDER, Preview, PreviewItem, RestorePlan
+from backends.restore.model import POLICIES, SPARE, STATUS_ORDER, Preview, PreviewItem, RestorePlan
 from console.ages import span, stamp
 from console.restoring import where
 from console.sizes import size
@@ -77,7 +77,7 @@ def _needs(plan: RestorePlan, width: int) -> list[Line]:
     short = preview.free < preview.need
     inodes = f"{preview.inodes_need:,} of {preview.inodes_free:,} free" if preview.inodes_free is not None else ""
     return fields([
-        ("restored", f"{_files(preview.files)}, {size(preview.bytes)}", ""), ("needs", f"{size(preview.need)}, of which 1 GB stays free; there are {size(preview.free)}", "bad" if short else ""),
+        ("restored", f"{_files(preview.files)}, {size(preview.bytes)}", ""), ("needs", f"{size(preview.need - SPARE)} and 1 GB to spare, free {size(preview.free)}", "bad" if short else ""),
         ("inodes", inodes, ""), ("takes about", span(max(1.0, preview.seconds)), ""), ("staged in", path_words(preview.staged_at), "dim"),
     ], width, 2 if width >= 100 else 1)  # fmt: skip
 

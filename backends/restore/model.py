@@ -25,6 +25,8 @@ STATUS_ORDER: tuple[Status, ...] = ("newer", "type", "blocked", "extra", "change
 Action = Literal["put", "replace", "remove", "folder", "leave", "blocked"]
 Phase = Literal["preflight", "fetch", "audit", "swap", "report", "undo"]
 Result = Literal["done", "partial", "failed", "cancelled", "undone", "interrupted", "running", "planned"]
+SPARE = 1_000_000_000
+"""Bytes that must stay free."""
 NAMED = 200
 """Paths named in a preview or report; all of them are in its file."""
 

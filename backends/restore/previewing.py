@@ -20,7 +20,7 @@ from backends.backups.extraction import ExtractsFiles
 from backends.errors import Refused
 from backends.restore.folders import Blocked, Folders, Missing, above, last
 from backends.restore.lines import SPOOL, Line, print_of
-from backends.restore.model import NAMED, STATUS_ORDER, Action, Policy, Preview, PreviewItem, Refusal, Status, Wanted
+from backends.restore.model import NAMED, SPARE, STATUS_ORDER, Action, Policy, Preview, PreviewItem, Refusal, Status, Wanted
 from backends.restore.places import PREFIX, Chosen, is_plain
 from backends.restore.run_folder import Run
 from backends.restore.targets import Targets
@@ -240,7 +240,7 @@ def summed(
     tally: Tally, *, free: int, inodes_free: int | None, seconds: float, hazards: list[str], refused: list[Refusal], notes: tuple[str, ...], staged_at: bytes, root: bytes
 ) -> Preview:  # fmt: skip
     """The preview of a tally. Need: the bytes with 5 % and 1 GB on top; the undo copy is the old files themselves."""
-    need = int(tally.bytes * 1.05) + 1_000_000_000
+    need = int(tally.bytes * 1.05) + SPARE
     replaces, newer = tally.deeds["replace"], tally.counts["newer"]
     said = list(hazards)
     if newer and replaces:
