@@ -37,6 +37,7 @@ from backends.restore.runs import undo_until
 from backends.restore.staging import discard
 from backends.restore.telling import Teller
 from backends.restore.wire import BLOCK, Wire
+from backends.text import clean
 
 CONNECT = 15.0
 SILENT = 600.0
@@ -176,13 +177,18 @@ def connect(where: Destination) -> Any:
     except paramiko.SSHException as error:
         if "not found in known_hosts" in str(error):
             raise Refused(f"the host key of {where.host} is not known", hint="Log in once with ssh, compare its finger print, then try again.") from None
-        raise Unreachable(f"{where.host}: {error}") from None
+        silent = "banner" in str(error)
+        raise _away(where, "what answers there closed the connection at once, or is no SSH server" if silent else clean(str(error))) from None
     except (OSError, EOFError) as error:
-        raise Unreachable(f"{where.host}: {error}") from None
+        raise _away(where, clean(str(error))) from None
     transport = client.get_transport()
     if transport is not None:
         transport.set_keepalive(15)
     return client
+
+
+def _away(where: Destination, said: str) -> Unreachable:
+    return Unreachable(f"{where.host}, port {where.port or 22}: {said}", hint="Check the network, the address and the port, and that its SSH server runs; then try again.")
 
 
 def far_wanted(wanted: Wanted) -> Wanted:

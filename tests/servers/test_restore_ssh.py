@@ -171,6 +171,23 @@ def test_host_keys_and_log_ins_are_checked(bench: Bench, sshd: Sshd) -> None:
     assert (sshd.place / "none").read_text() == "", "never added by itself"
 
 
+def test_what_is_no_ssh_server_is_said_so(bench: Bench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def close_at_once() -> None:
+            while True:
+                try:
+                    listening.accept()[0].close()
+                except OSError:
+                    return
+
+        threading.Thread(target=close_at_once, daemon=True).start()
+        with pytest.raises(Unreachable, match="is no SSH server") as caught:
+            bench.plan(replace(bench.to, port=listening.getsockname()[1]))
+        listening.shutdown(socket.SHUT_RDWR)
+    assert "Errno" not in caught.value.text and "port" in caught.value.hint
+
+
 def test_a_host_without_python_is_a_sentence(bench: Bench, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
     from backends.restore import remote
 
