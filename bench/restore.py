@@ -174,10 +174,12 @@ class Measured:
         plan = prepare(self.setting, self.backend, wanted, Point(self.snapshot.id), threading.Event())
         run = Run.of(self.setting.base, plan.run)
         marks: list[tuple[str, float, float]] = []
+        own: list[float] = []
 
         def listen(event: Any) -> None:
             if event.kind == "started":
                 marks.append((event.phase, time.monotonic(), _cpu()))
+                own.append(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
 
         with Timed(engine, "sync_filesystem") as synced:
             found["ours, whole"] = spent(lambda: engine.Restoring(self.setting, run, backend, threading.Event(), listen).work())
@@ -186,6 +188,8 @@ class Measured:
             less = synced.seconds if phase == "audit" else 0.0
             found[f"ours, {phase}"] = (after - wall - less, used - cpu)
         found["ours, sync"] = (synced.seconds, 0.0)
+        fetch = [phase for phase, _, _ in marks].index("fetch")
+        found["fetch, our own process"] = (0.0, own[fetch + 1] - own[fetch])
         UndoWork(self.setting, run).work()
 
 
@@ -196,6 +200,12 @@ def _ratios(rounds: list[dict[str, Spent]], over: str, under: str) -> str:
         found = sorted(one[over][column] / one[under][column] for one in rounds)
         words.append(f"{name} {statistics.median(found):.3f} ({found[0]:.3f} to {found[-1]:.3f})")
     return ", ".join(words)
+
+
+def _share(rounds: list[dict[str, Spent]]) -> str:
+    """What our process took while the tool fetched, of the CPU of the plain command."""
+    found = sorted(one["fetch, our own process"][1] / one["plain"][1] for one in rounds)
+    return f"{statistics.median(found):.3f} ({found[0]:.3f} to {found[-1]:.3f})"
 
 
 def measure(place: Path, files: int, rounds: int, program: str) -> None:
@@ -209,6 +219,7 @@ def measure(place: Path, files: int, rounds: int, program: str) -> None:
         print(f"  {name:<24} {wall:7.2f} / {cpu:6.2f}")
     print(f"  ratio fetch / same words:    {_ratios(found, 'ours, fetch', 'same words')}")
     print(f"  ratio fetch / plain command: {_ratios(found, 'ours, fetch', 'plain')}")
+    print(f"  our own process / plain:     {_share(found)}   (CPU: what reading and counting its output takes)")
     print(f"  ratio same words / plain:    {_ratios(found, 'same words', 'plain')}   (the tool's own: its output)")
     print(f"  ratio whole restore / plain: {_ratios(found, 'ours, whole', 'plain')}   (audited and synced)")
     swaps = [measured.swapped() for _ in range(rounds)]
