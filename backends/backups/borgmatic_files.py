@@ -6,17 +6,16 @@ A passphrase that stands in a file is read by the adapter when it opens, and nev
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from glob import glob
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from backends.backups.borgmatic_yaml import BorgmaticYaml
-from backends.backups.site_repository import SiteRepository, Unset, at_home, kept, label_of, texts, unset
+from backends.backups.site_repository import SiteRepository, Unset, at_home, kept, label_of, texts, unset, with_patterns
 from backends.errors import BadConfig
 from backends.secret import Secret
 from backends.text import clean
@@ -29,7 +28,6 @@ OTHERWISE = (
 """What makes borgmatic's backup another one than `deskside backups run` would make."""
 KEYS = ("borg_base_directory", "borg_config_directory", "borg_keys_directory", "borg_key_file", "borg_security_directory")
 OF_A_REPOSITORY = ("path", "label", "encryption", "id_hash", "key_location", "append_only", "storage_quota", "make_parent_directories")
-MANY = 1000
 
 
 def borgmatic(path: str) -> list[SiteRepository]:
@@ -39,7 +37,7 @@ def borgmatic(path: str) -> list[SiteRepository]:
     """
     place = Path(path).expanduser()
     read: dict[Path, Mapping[str, Any]] = {}
-    included: set[Path] = set()
+    included: set[str] = set()
     broken = []
     for file in _files(place):
         try:
@@ -47,7 +45,7 @@ def borgmatic(path: str) -> list[SiteRepository]:
             read[file] = _flat(reader.load())
             included |= reader.included
         except BadConfig as error:
-            if not place.is_dir():
+            if not os.path.isdir(place):
                 raise
             broken.append(SiteRepository(label_of(file.stem, set()), {"borgmatic": str(file)}, problem=error.text))
     found = [one for file, table in read.items() if not _is_part(file, table, included) for one in _repositories(file, table)]
@@ -67,8 +65,12 @@ def borgmatic_secret(path: str, repository: str) -> Secret | None:
 
 
 def _files(place: Path) -> list[Path]:
-    if not place.is_dir():
+    if not os.path.isdir(place):
         return [place]
+    try:
+        os.listdir(place)
+    except OSError as error:
+        raise BadConfig(f"can't be read: {error.strerror}", where=str(place)) from None
     found = [file for folder in (place, place / "borgmatic.d") for file in sorted(folder.glob("*.y*ml")) if file.suffix in (".yaml", ".yml")]
     if not found:
         raise BadConfig("has no .yaml file", where=str(place))
@@ -86,9 +88,9 @@ def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _is_part(file: Path, table: Mapping[str, Any], included: set[Path]) -> bool:
+def _is_part(file: Path, table: Mapping[str, Any], included: set[str]) -> bool:
     """Whether a file is only there for others to include."""
-    return file.resolve() in included and not (table.get("repositories") and (table.get("source_directories") or table.get("patterns")))
+    return os.path.realpath(file) in included and not (table.get("repositories") and (table.get("source_directories") or table.get("patterns")))
 
 
 # -- repositories ---------------------------------------------------------------------------------------------
@@ -219,10 +221,5 @@ def _job(table: Mapping[str, Any], file: Path) -> tuple[dict[str, Any], list[str
 
 
 def _sources(paths: list[str], base: str, file: Path) -> list[str]:
-    """With `~` and shell patterns put in; a pattern that fits nothing stays as it is."""
-    out: list[str] = []
-    for path in paths:
-        whole = str(Path(at_home(base, file)) / at_home(path, file)) if base else at_home(path, file)
-        fits = sorted(islice(glob(whole), MANY)) if re.search(r"[*?\[]", whole) else []
-        out += fits or [whole]
-    return out
+    """With `~` and shell patterns put in."""
+    return with_patterns(str(Path(at_home(base, file)) / at_home(path, file)) if base else at_home(path, file) for path in paths)

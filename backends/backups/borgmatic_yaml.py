@@ -7,6 +7,7 @@ file, then beside the first one (borgmatic's own working folder is not known her
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ class BorgmaticYaml:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.included: set[Path] = set()
+        self.included: set[str] = set()
         self._yaml: Any = yaml_library()
         self._left = MOST
 
@@ -52,7 +53,7 @@ class BorgmaticYaml:
     def _tree(self, file: Path, chain: Sequence[Path]) -> Any:
         """A file's nodes with every include in its place."""
         way = " > ".join(clean(one.name) for one in (*chain, file))
-        if file.resolve() in [one.resolve() for one in chain]:
+        if os.path.realpath(file) in map(os.path.realpath, chain):
             raise BadConfig(f"the files include each other: {way}", where=str(self.file))
         if len(chain) >= DEEPEST:
             raise BadConfig(f"more than {DEEPEST} files include each other: {way}", where=str(self.file))
@@ -106,8 +107,8 @@ class BorgmaticYaml:
         folders = [chain[-1].parent, first, *([first.parent] if first.suffix == ".d" else [])]
         for folder in folders:
             file = folder / wanted
-            if file.is_file():
-                self.included.add(file.resolve())
+            if os.path.isfile(file):
+                self.included.add(os.path.realpath(file))
                 return file
         looked = ", ".join(dict.fromkeys(map(str, folders)))
         raise BadConfig(f"includes {clean(name)}, which is not {'there' if wanted.is_absolute() else f'in {looked}'}", where=_at(node, chain[-1]))

@@ -9,13 +9,22 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Iterator, Mapping
-from glob import glob
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from backends.backups.resticprofile_profiles import Profiles, read_profiles
-from backends.backups.site_repository import SiteRepository, Unset, at_home, environment, kept, label_of, text_of, texts, unset
+from backends.backups.site_repository import (
+    SiteRepository,
+    Unset,
+    at_home,
+    environment,
+    kept,
+    label_of,
+    text_of,
+    texts,
+    unset,
+    with_patterns,
+)
 from backends.errors import BadConfig
 from backends.text import clean
 
@@ -29,7 +38,6 @@ OURS = {"restic_password_file": "password-file", "restic_password_command": "pas
         "restic_repository_file": "repository-file"}  # fmt: skip
 """Variables of a profile that say what an option says."""
 NOT_PASSED = ("env-file", "cacert", "tls-client-cert", "insecure-tls", "key-hint", "limit-upload", "limit-download")
-MANY = 1000
 _VARIABLE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 
 
@@ -191,14 +199,9 @@ def _hooks(profile: Mapping[str, Any], section: Mapping[str, Any]) -> list[str]:
 
 
 def _sources(paths: list[str], profile: Mapping[str, Any], section: Mapping[str, Any], file: Path) -> list[str]:
-    """Below `source-base`, that below `base-dir`; shell patterns put in, one that fits nothing stays as it is."""
+    """Below `source-base`, that below `base-dir`, with shell patterns put in."""
     bases = [at_home(_expanded(str(table.get(name) or "")), file) for table, name in ((profile, "base-dir"), (section, "source-base"))]
-    out: list[str] = []
-    for path in paths:
-        whole = str(Path(*bases) / at_home(path, file))
-        fits = sorted(islice(glob(whole), MANY)) if re.search(r"[*?\[]", whole) else []
-        out += fits or [whole]
-    return out
+    return with_patterns(str(Path(*bases) / at_home(path, file)) for path in paths)
 
 
 def _section(profile: Mapping[str, Any], name: str) -> Mapping[str, Any]:

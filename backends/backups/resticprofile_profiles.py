@@ -8,6 +8,7 @@ replaces it, or stands before or after it. HCL, and templates, which make the te
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backends.backups.site_repository import no_yaml, text_of, texts, yaml_library
+from backends.backups.site_repository import no_yaml, text_of, texts, with_patterns, yaml_library
 from backends.errors import BadConfig
 from backends.text import clean
 
@@ -76,8 +77,8 @@ def read_profiles(path: str) -> Profiles:
 
 def _file(place: Path) -> Path:
     """As it is named, or with the first ending that is there; of a folder its `profiles`."""
-    base = place / "profiles" if place.is_dir() else place
-    return next((file for file in (Path(f"{base}{kind}") for kind in KINDS) if file.is_file()), base) if not base.suffix else base
+    base = place / "profiles" if os.path.isdir(place) else place
+    return next((file for file in (Path(f"{base}{kind}") for kind in KINDS) if os.path.isfile(file)), base) if not base.suffix else base
 
 
 def _loaded(file: Path) -> dict[str, Any]:
@@ -145,14 +146,12 @@ def _version(table: Mapping[str, Any], file: Path) -> int:
 
 def _includes(patterns: Sequence[str], file: Path) -> Iterator[Path]:
     """In the order in which they are named, those of one pattern by name."""
-    from glob import glob
-
     for pattern in patterns:
         whole = str(file.parent / pattern)
-        found = [whole] if Path(whole).is_file() else sorted(glob(whole))
-        if not found:
+        found = [whole] if os.path.isfile(whole) else with_patterns([whole])
+        if found == [whole] and not os.path.isfile(whole):
             raise BadConfig(f"includes {clean(pattern)}, which is not there", where=str(file))
-        yield from (Path(one) for one in found if not Path(one).is_dir() and Path(one) != file)
+        yield from (Path(one) for one in found if not os.path.isdir(one) and Path(one) != file)
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

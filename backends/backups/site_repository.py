@@ -9,7 +9,9 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from glob import glob
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from backends.errors import BadConfig, MissingTool
 from backends.text import clean
 
 BIGGEST = 1 << 20
+MANY = 1000
+"""Paths that a shell pattern may come to."""
 KEEPS = ("last", "hourly", "daily", "weekly", "monthly", "yearly", "within")
 
 
@@ -102,10 +106,22 @@ def at_home(path: str, file: Path) -> str:
     owner, _, rest = path[1:].partition("/")
     try:
         found = pwd.getpwnam(owner) if owner else pwd.getpwuid(file.stat().st_uid)
-    except (KeyError, OSError):
+    except (KeyError, OSError, ValueError):
         return path
     home = os.environ.get("HOME", found.pw_dir) if found.pw_uid == os.geteuid() and not owner else found.pw_dir
     return f"{home}/{rest}" if rest else home
+
+
+def with_patterns(paths: Iterable[str]) -> list[str]:
+    """Paths with shell patterns put in; one that fits nothing stays as it is."""
+    out: list[str] = []
+    for path in paths:
+        try:
+            fits = sorted(islice(glob(path), MANY)) if re.search(r"[*?\[]", path) else []
+        except (OSError, ValueError):
+            fits = []
+        out += fits or [path]
+    return out
 
 
 def label_of(text: str, taken: set[str]) -> str:

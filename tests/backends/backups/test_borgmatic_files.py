@@ -66,7 +66,7 @@ def test_an_include_is_joined_and_what_stands_in_the_file_wins(tmp_path: Path) -
     write(tmp_path, common=COMMON, main=MAIN)
     read = BorgmaticYaml(tmp_path / "main.yaml")
     table = read.load()
-    assert table["checks"] == [{"name": "disabled"}] and read.included == {tmp_path / "common.yaml"}
+    assert table["checks"] == [{"name": "disabled"}] and read.included == {str(tmp_path / "common.yaml")}
     assert found(tmp_path / "main.yaml")["web"].options["repository"] == "ssh://backup@vault.north.example/./web.borg"
     usb = found(tmp_path / "main.yaml")["usb"]
     assert usb.options["repository"] == "/mnt/north/fs01.borg" and WORD not in repr(usb) and not usb.notes
