@@ -61,7 +61,8 @@ class ToolBackend(Browsing, BackupPlans):
         self.name = name
         self.tool = tool
         self._options = options
-        self._notes = tuple(clean(str(note)) for note in options.get("notes") or ())
+        notes = "; ".join(clean(str(note)) for note in options.get("notes") or ())
+        self._left_out = f"not shown: {notes}" if notes else ""
         self.records = Records(site.store, name)
         self.poll_every = float(options.get("every") or 300.0)
         self._rpo = float(options["rpo"]) if options.get("rpo") else None
@@ -102,8 +103,8 @@ class ToolBackend(Browsing, BackupPlans):
             return Health("down", row.error)
         if row is not None and row.value.get("alarm"):
             return Health("down", str(row.value["alarm"]))
-        if self._notes:
-            return Health("warn", f"not shown: {'; '.join(self._notes)}")
+        if self._left_out:
+            return Health("warn", self._left_out)
         return Health("ok", f"{self.tool.name} {self.tool.capabilities.words}, {self.tool.location()}")
 
     async def close(self) -> None:
@@ -197,7 +198,7 @@ class ToolBackend(Browsing, BackupPlans):
         """Each job that left a snapshot, is configured or is expected."""
         listed, stale, at = await self.published()
         damaged = sum(not one.readable for one in listed)
-        note = "; ".join([*([f"{damaged} snapshots can't be read"] if damaged else []), *self._notes])
+        note = f"{damaged} snapshots can't be read" if damaged else ""
         runs = await in_thread(self._deadline, self.records.runs)
         return page_of_jobs(self._rows(listed, runs, stale, at), query, offset, limit, note)
 
@@ -263,7 +264,7 @@ class ToolBackend(Browsing, BackupPlans):
         except BackendError as error:
             return [Repository(self.name, self.name, tool.name, tool.location(), version, False, error.sentence(), missing=tool.capabilities.missing)]
         checked = datetime.fromisoformat(state["checked"]) if state.get("checked") else None
-        text = str(state.get("alarm") or "") or stale
+        text = str(state.get("alarm") or "") or stale or self._left_out
         return [Repository(
             self.name, self.name, tool.name, tool.location(), version, not stale, text, growth[-1][1] if growth else None, len(listed), growth,
             str(state.get("repository") or ""), tool.capabilities.missing, checked, str(state.get("check_text") or ""),

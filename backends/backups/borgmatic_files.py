@@ -133,7 +133,8 @@ def _joined(found: list[SiteRepository]) -> list[SiteRepository]:
     out: dict[Any, SiteRepository] = {}
     for number, one in enumerate(found):
         how = tuple(sorted((name, value) for name, value in one.options.items() if name not in ("jobs", "borgmatic")))
-        key = (how, one.needs) if not one.problem else (number,)
+        address = one.options.get("repository")
+        key = (how, one.needs) if not one.problem else (address or number,)
         if key not in out:
             out[key] = SiteRepository(label_of(one.label, taken), {**one.options, "jobs": {}}, one.problem, one.needs)
         jobs, known = out[key].options["jobs"], out[key]

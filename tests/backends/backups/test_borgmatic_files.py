@@ -234,7 +234,8 @@ async def test_a_problem_is_said_when_the_backend_is_opened(tmp_path: Path) -> N
     from console.people import whoami
     from console.site_backups import with_sites
 
-    write(tmp_path, good="repositories: [/r.borg]\nsource_directories: [/x]\nkeep_minutely: 3", bad="repositories: ['${NOT_SET_HERE}/x.borg']")
+    write(tmp_path, good="repositories: [/r.borg]\nsource_directories: [/x]\nkeep_minutely: 3", bad="repositories: ['${NOT_SET_HERE}/x.borg']",
+          worse="repositories: ['${NOT_SET_HERE}/x.borg']")  # fmt: skip
     config = Config(data=tmp_path / "data", backends=with_sites([BackendConfig("backups", "site", "borg", {"borgmatic": str(tmp_path), "program": "/bin/false"})]))
     desk = Desk(config, whoami(config.roles))
     assert [one.name for one in config.backends] == ["site-x", "site-r"]
