@@ -31,8 +31,8 @@ class Borg(ToolBackend):
         Option("scan_deadline", "duration", "how long a call that reads a whole archive may take", default="15m"),
         Option("expect", "list", "archive names without their dates that must be there, though they never ran", default=()),
         Option("jobs", "table", "what is backed up: a table a job with paths, schedule, rpo, keep, archive", default={}),
-        Option("notes", "list", "what of the borgmatic file is not shown", default=()),
-        Option("problem", "text", "why the borgmatic file's repository can't be used", default=""),
+        Option("notes", "list", "what of the borgmatic file is not shown", default=(), internal=True),
+        Option("problem", "text", "why the borgmatic file's repository can't be used", default="", internal=True),
     )
 
     def __init__(self, name: str, options: Mapping[str, Any], site: Site) -> None:

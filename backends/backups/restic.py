@@ -32,8 +32,8 @@ class Restic(ToolBackend):
         Option("scan_deadline", "duration", "how long a call that reads a whole snapshot may take", default="15m"),
         Option("expect", "list", 'jobs that must be there ("host:/path"), though they never ran', default=()),
         Option("jobs", "table", "what is backed up: a table a job with paths, schedule, rpo, keep", default={}),
-        Option("notes", "list", "what of the resticprofile file is not shown", default=()),
-        Option("problem", "text", "why the resticprofile file's repository can't be used", default=""),
+        Option("notes", "list", "what of the resticprofile file is not shown", default=(), internal=True),
+        Option("problem", "text", "why the resticprofile file's repository can't be used", default="", internal=True),
     )
 
     def __init__(self, name: str, options: Mapping[str, Any], site: Site) -> None:

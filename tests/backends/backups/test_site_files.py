@@ -118,6 +118,13 @@ def test_an_error_in_yaml_does_not_quote_the_file(tmp_path: Path) -> None:
     assert WORD not in caught.value.sentence()
 
 
+def test_what_we_fill_in_ourselves_is_offered_to_nobody() -> None:
+    from console.cli.init import commented
+
+    text = commented("x", "UTC")
+    assert "# resticprofile = " in text and "# borgmatic = " in text and "# problem" not in text and "# notes" not in text
+
+
 async def test_each_repository_becomes_a_backend(tmp_path: Path) -> None:
     file = tmp_path / "profiles.toml"
     file.write_text(PROFILES)
