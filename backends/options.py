@@ -22,6 +22,8 @@ class Option:
     required: bool = False
     late: bool = False
     """A secret that is looked up when it is used, not when the backend is made: the adapter gets a call that returns it."""
+    internal: bool = False
+    """Filled in by us out of another file: nobody is told to write it."""
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -64,7 +66,7 @@ def read_options(options: tuple[Option, ...], table: Mapping[str, Any], where: s
     known = {option.name: option for option in options}
     unknown = [key for key in table if key not in known]
     if unknown:
-        raise BadConfig(f"unknown key {unknown[0]!r}; known: {', '.join(sorted(known)) or 'none'}", where=where)
+        raise BadConfig(f"unknown key {unknown[0]!r}; known: {', '.join(sorted(name for name in known if not known[name].internal)) or 'none'}", where=where)
     out: dict[str, Any] = {}
     for option in options:
         if option.name in table:

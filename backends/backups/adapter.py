@@ -39,9 +39,10 @@ from backends.backups.protection import of_snapshots
 from backends.backups.published import as_json, from_json
 from backends.backups.records import Records
 from backends.backups.selecting import checked_selection
+from backends.backups.site_files import tables_of
 from backends.backups.tools import BackupTool
 from backends.contract import Health, Page, Site, now
-from backends.errors import BackendError, Invalid, NotFound
+from backends.errors import BackendError, BadConfig, Invalid, NotFound
 from backends.polling import LiveReader, Polled
 from backends.text import clean
 from backends.threads import in_thread
@@ -59,6 +60,9 @@ class ToolBackend(Browsing, BackupPlans):
         Browsing.__init__(self)
         self.name = name
         self.tool = tool
+        self._options = options
+        notes = "; ".join(clean(str(note)) for note in options.get("notes") or ())
+        self._left_out = f"not shown: {notes}" if notes else ""
         self.records = Records(site.store, name)
         self.poll_every = float(options.get("every") or 300.0)
         self._rpo = float(options["rpo"]) if options.get("rpo") else None
@@ -85,6 +89,13 @@ class ToolBackend(Browsing, BackupPlans):
         """The program is there and new enough; the repository is asked by the first list."""
         await in_thread(20.0, self.tool.open)
 
+    async def refuse(self, option: str) -> None:
+        """Say why the file of another tool that the option names gives no repository. Always raises BadConfig, or MissingTool."""
+        file = str(self._options[option])
+        if not self._options.get("problem"):
+            await in_thread(10.0, tables_of, self.adapter, {option: file})
+        raise BadConfig(clean(str(self._options.get("problem") or "")) or f"names no repository: {file}", hint="Correct that file, or name the repository in [backups.NAME] itself.")
+
     async def health(self) -> Health:
         """By what the collector found; the tool is not called for it."""
         row = self._live.get("backups", self.name, "repository") if self._live is not None else None
@@ -92,6 +103,8 @@ class ToolBackend(Browsing, BackupPlans):
             return Health("down", row.error)
         if row is not None and row.value.get("alarm"):
             return Health("down", str(row.value["alarm"]))
+        if self._left_out:
+            return Health("warn", self._left_out)
         return Health("ok", f"{self.tool.name} {self.tool.capabilities.words}, {self.tool.location()}")
 
     async def close(self) -> None:
@@ -251,7 +264,7 @@ class ToolBackend(Browsing, BackupPlans):
         except BackendError as error:
             return [Repository(self.name, self.name, tool.name, tool.location(), version, False, error.sentence(), missing=tool.capabilities.missing)]
         checked = datetime.fromisoformat(state["checked"]) if state.get("checked") else None
-        text = str(state.get("alarm") or "") or stale
+        text = str(state.get("alarm") or "") or stale or self._left_out
         return [Repository(
             self.name, self.name, tool.name, tool.location(), version, not stale, text, growth[-1][1] if growth else None, len(listed), growth,
             str(state.get("repository") or ""), tool.capabilities.missing, checked, str(state.get("check_text") or ""),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from backends.backups.adapter import ToolBackend
 from backends.backups.borg_tool import BorgTool
-from backends.backups.site_files import borgmatic_secret, tables_of
+from backends.backups.borgmatic_files import borgmatic_secret
 from backends.contract import Site
 from backends.errors import BadConfig
 from backends.options import Option
@@ -31,12 +31,13 @@ class Borg(ToolBackend):
         Option("scan_deadline", "duration", "how long a call that reads a whole archive may take", default="15m"),
         Option("expect", "list", "archive names without their dates that must be there, though they never ran", default=()),
         Option("jobs", "table", "what is backed up: a table a job with paths, schedule, rpo, keep, archive", default={}),
+        Option("notes", "list", "what of the borgmatic file is not shown", default=(), internal=True),
+        Option("problem", "text", "why the borgmatic file's repository can't be used", default="", internal=True),
     )
 
     def __init__(self, name: str, options: Mapping[str, Any], site: Site) -> None:
         if not (options.get("repository") or options.get("borgmatic")):
             raise BadConfig("repository is needed, or borgmatic", where=f"[backups.{name}]")
-        self._options = options
         self._borg = BorgTool(options)
         super().__init__(name, options, site, self._borg)
 
@@ -44,8 +45,7 @@ class Borg(ToolBackend):
         """The passphrase that stands in a borgmatic file is read now. Where the file can't be used, the reason is said."""
         file = str(self._options.get("borgmatic") or "")
         if not self._options.get("repository"):
-            await in_thread(10.0, tables_of, self.adapter, {"borgmatic": file})
-            raise BadConfig("names no repository", where=file)
+            await self.refuse("borgmatic")
         if file and self._options.get("password") is None:
-            self._borg.use_password(await in_thread(10.0, borgmatic_secret, file))
+            self._borg.use_password(await in_thread(10.0, borgmatic_secret, file, str(self._options["repository"])))
         await super().open()

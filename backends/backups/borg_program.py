@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from backends.backups.process import Command, Ran, Running, Stream, find_program, run_program
+from backends.backups.process import Command, find_program, run_program
+from backends.backups.program import BackupProgram
 from backends.backups.tools import Capabilities
 from backends.errors import AuthFailed, BackendError, Busy, Damaged, NoSpace, NotFound, Refused, ToolDied, Unreachable, Unsupported
 from backends.secret import Secret
@@ -61,7 +61,7 @@ def complaint(item: Mapping[str, Any]) -> str:
     return clean(words[0] if len(words) == 1 or not words else f"{words[0]} {words[-1]}")[:500] if words else ""
 
 
-class BorgProgram:
+class BorgProgram(BackupProgram):
     """One repository and how borg is called for it."""
 
     name: ClassVar[str] = "borg"
@@ -70,32 +70,18 @@ class BorgProgram:
     forgotten_words: ClassVar[str] = "an archive that was deleted can't be brought back"
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self.program = str(options.get("program") or "borg")
-        self.deadline = float(options.get("deadline") or 30.0)
-        self.scan_deadline = float(options.get("scan_deadline") or 900.0)
-        self.capabilities = Capabilities(())
-        self._address = str(options["repository"])
-        self._password: Secret | None = options.get("password")
+        super().__init__(options)
         self._rsh = str(options.get("rsh") or "")
         self._remote = str(options.get("remote_path") or "")
-        self._path = ""
 
     def use_password(self, password: Secret | None) -> None:
         """One that was found only now."""
         self._password = password
 
-    def location(self) -> str:
-        """The address without what looks like a password."""
-        return clean(re.sub(r"(://[^/:@\s]+):[^@\s]+@", r"\1:***@", self._address))
-
-    def has(self, capability: str) -> bool:
-        """Whether this version can do it."""
-        return capability in self.capabilities.has
-
     @property
     def local(self) -> str:
         """The repository's folder, "" when it is on another machine."""
-        plain = self._address.removeprefix("file://")
+        plain = self._address.reveal().removeprefix("file://")
         return plain if plain.startswith("/") and "::" not in plain else ""
 
     def open(self) -> None:
@@ -115,7 +101,7 @@ class BorgProgram:
 
     def command(self, *words: str | bytes, cwd: str | bytes = "/", patient: bool = False) -> Command:
         """borg with these words; the repository is in BORG_REPO, "::" stands for it."""
-        environment = {"BORG_REPO": self._address, "BORG_EXIT_CODES": "modern", "BORG_DISPLAY_PASSPHRASE": "no"}
+        environment = {"BORG_REPO": self._address.reveal(), "BORG_EXIT_CODES": "modern", "BORG_DISPLAY_PASSPHRASE": "no"}
         secrets = {}
         if self._password is not None:
             secrets["BORG_PASSPHRASE_FD"] = self._password
@@ -133,24 +119,6 @@ class BorgProgram:
     def is_warning(self, code: int) -> bool:
         """Done, but not everything."""
         return code == 1 or code in WARNINGS
-
-    def run(self, *words: str | bytes, deadline: float | None = None, limit: int | None = None, warnings: bool = False) -> Ran:
-        """Run to the end. Errors of the family for any exit code but 0 (and warnings, where they are allowed)."""
-        ran = run_program(self.command(*words), deadline or self.deadline, None, **({} if limit is None else {"limit": limit}))
-        if ran.code != 0 and not ran.cut and not (warnings and self.is_warning(ran.code)):
-            raise self.failure(ran.code, ran.errors)
-        return ran
-
-    def lines(
-        self, *words: str | bytes, stop: threading.Event | None = None, separator: bytes | None = b"\n", deadline: float | None = None
-    ) -> Iterator[tuple[Stream, bytes]]:
-        """Standard output as it comes; an error at the end when the exit code is not 0."""
-        with Running(self.command(*words)) as running:
-            for stream, line in running.parts(deadline or self.scan_deadline, stop, separator):
-                if stream == "out":
-                    yield stream, line
-            if running.code != 0 and not running.cancelled:
-                raise self.failure(running.code, tuple(running.complaints.lines))
 
     def failure(self, code: int, errors: Sequence[str]) -> BackendError:
         """By msgid first, then by exit code, then by words. Unknown ones are failures with their text kept."""

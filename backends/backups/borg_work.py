@@ -14,25 +14,10 @@ from backends.backups.borg_reads import BorgReads, archive_word
 from backends.backups.extraction import ToolEvent
 from backends.backups.model import BackupJob, ForgetGroup, Kept, Lock, Snapshot
 from backends.backups.process import Complaints, Running
+from backends.backups.program import keep_words, scope_words
 from backends.backups.tools import Tell, Worked
 from backends.errors import AuthFailed, Busy, Invalid, NotFound, Refused, Unreachable
 from backends.text import plain
-
-KEEP = ("last", "hourly", "daily", "weekly", "monthly", "yearly", "within")
-
-
-def keep_words(keep: Mapping[str, str | int]) -> list[str]:
-    """A retention as options. Invalid for an empty or unknown one: it would keep nothing."""
-    unknown = [name for name in keep if name not in KEEP]
-    if unknown or not keep:
-        raise Invalid(fields={"keep": f"{unknown[0]!r} is not known" if unknown else "an empty policy would keep nothing"})
-    words = []
-    for name, value in keep.items():
-        right = re.fullmatch(r"[1-9]\d*[hHdwmy]", str(value)) if name == "within" else re.fullmatch(r"[1-9]\d*", str(value))
-        if not right:
-            raise Invalid(fields={name: "a number above 0; within takes one such as 14d or 2m"})
-        words += [f"--keep-{name}", str(value).replace("h", "H")]
-    return words
 
 
 class BorgWork(BorgReads):
@@ -61,9 +46,7 @@ class BorgWork(BorgReads):
     def back_up(self, job: BackupJob, tell: Tell, stop: threading.Event) -> Worked:
         """`create`. A warning is partial: something could not be read, or a source is missing."""
         words: list[str | bytes] = ["create", "--json", "--progress", "--list", "--filter", "E"]
-        words += [word for path in job.excludes for word in ("--exclude", path)]
-        words += [*(["--one-file-system"] if job.one_file_system else []), *(["--exclude-caches"] if job.exclude_caches else [])]
-        code, out, said, cancelled, problems = self._work([*words, "::" + self.archive_name(job), "--", *job.paths], tell, stop)
+        code, out, said, cancelled, problems = self._work([*words, *scope_words(job), "::" + self.archive_name(job), "--", *job.paths], tell, stop)
         if cancelled:
             return Worked("cancelled", "cancelled; nothing of it can be restored", errors=tuple(problems[:200]), error_count=len(problems))
         if code != 0 and not self.is_warning(code):
@@ -109,7 +92,7 @@ class BorgWork(BorgReads):
         separator = between.pop() if len(between) == 1 else ""
         glob = re.sub(r"([*?\[])", r"[\1]", job + separator) + ("[0-9]*" if separator else "*" if len(names) > 1 else "")
         ran = self.run(
-            "prune", "--dry-run", "--list", *keep_words(keep), "--glob-archives", glob, "::", deadline=self.scan_deadline, warnings=True
+            "prune", "--dry-run", "--list", *_keep_words(keep), "--glob-archives", glob, "::", deadline=self.scan_deadline, warnings=True
         )
         kept, gone = borg_json.policy(str(log_line(line).get("message", "")) for line in ran.errors)
         strangers = (kept.keys() | set(gone)) - {snapshot.id for snapshot in members}
@@ -153,6 +136,11 @@ class BorgWork(BorgReads):
         if held:
             raise Refused(f"another lock is not stale: {held[0].proof}", hint="borg can only take away all locks at once.")
         self.run("break-lock", "::")
+
+
+def _keep_words(keep: Mapping[str, str | int]) -> list[str]:
+    """borg writes hours with a capital letter."""
+    return keep_words({name: str(value).replace("h", "H") for name, value in keep.items()}, r"[1-9]\d*[Hdwmy]", "14d or 2m")
 
 
 def _progress(item: Mapping[str, Any], tell: Tell) -> None:

@@ -11,7 +11,6 @@ from backends.backups.extraction import Known
 from backends.backups.model import Attributes
 from backends.backups.restic_tool import ResticTool
 from backends.backups.selecting import checked_selection
-from backends.backups.site_files import tables_of
 from backends.contract import Site
 from backends.errors import BadConfig
 from backends.options import Option
@@ -33,21 +32,21 @@ class Restic(ToolBackend):
         Option("scan_deadline", "duration", "how long a call that reads a whole snapshot may take", default="15m"),
         Option("expect", "list", 'jobs that must be there ("host:/path"), though they never ran', default=()),
         Option("jobs", "table", "what is backed up: a table a job with paths, schedule, rpo, keep", default={}),
+        Option("notes", "list", "what of the resticprofile file is not shown", default=(), internal=True),
+        Option("problem", "text", "why the resticprofile file's repository can't be used", default="", internal=True),
     )
 
     def __init__(self, name: str, options: Mapping[str, Any], site: Site) -> None:
         if not (options.get("repository") or options.get("resticprofile")) or (options.get("repository") and options.get("password") is None):
             raise BadConfig("repository and password are needed, or resticprofile", where=f"[backups.{name}]")
         cache = f"{site.data}/backups/{name}/cache" if site.data else ""
-        self._options = options
         self._restic = ResticTool(options, cache)
         super().__init__(name, options, site, self._restic)
 
     async def open(self) -> None:
         """Where its file names no repository that can be used, the reason is said."""
         if not self._options.get("repository"):
-            tables_of(self.adapter, {"resticprofile": self._options["resticprofile"]})
-            raise BadConfig("a repository of the file has no password-file or password-command", where=str(self._options["resticprofile"]))
+            await self.refuse("resticprofile")
         await super().open()
 
     def location(self) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from backends.backups.process import Command, Ran, Running, Stream, find_program, run_program
+from backends.backups.process import Command, find_program, run_program
+from backends.backups.program import BackupProgram
 from backends.backups.tools import Capabilities
 from backends.errors import AuthFailed, BackendError, Busy, Damaged, Invalid, NoSpace, NotFound, ToolDied, Unreachable, Unsupported
-from backends.secret import Secret
 from backends.text import clean
 
 OLDEST = (0, 14)
@@ -28,7 +27,6 @@ SINCE: tuple[tuple[tuple[int, int], str, str], ...] = (
     ((0, 18), "check-json", "results of a check in a stable form"),
 )
 """First version, capability, what is missing below it."""
-_PASSWORD_IN_URL = re.compile(r"(://[^/:@\s]+):[^@\s]+@")
 
 
 def restic_capabilities(version: tuple[int, ...]) -> Capabilities:
@@ -68,7 +66,7 @@ def message(line: str) -> str:
     return line
 
 
-class ResticProgram:
+class ResticProgram(BackupProgram):
     """One repository and how restic is called for it."""
 
     name: ClassVar[str] = "restic"
@@ -77,23 +75,9 @@ class ResticProgram:
     forgotten_words: ClassVar[str] = "the data stays until a prune; until then `restic recover` can bring it back"
 
     def __init__(self, options: Mapping[str, Any], cache: str) -> None:
-        self.program = str(options.get("program") or "restic")
-        self.deadline = float(options.get("deadline") or 30.0)
-        self.scan_deadline = float(options.get("scan_deadline") or 900.0)
-        self.capabilities = Capabilities(())
-        self._address = Secret(str(options["repository"]))
-        self._password: Secret | None = options.get("password")
+        super().__init__(options)
         self._cache = cache
         self._extra = [word for option in options.get("options") or () for word in ("-o", str(option))]
-        self._path = ""
-
-    def location(self) -> str:
-        """The address without what looks like a password."""
-        return clean(_PASSWORD_IN_URL.sub(r"\1:***@", self._address.reveal()))
-
-    def has(self, capability: str) -> bool:
-        """Whether this version can do it."""
-        return capability in self.capabilities.has
 
     def open(self) -> None:
         """Find the program and its version."""
@@ -120,27 +104,9 @@ class ResticProgram:
         path = self._path or find_program(self.program, self.package)
         return Command((path, *self._extra, *words), environment, secrets, patient=patient, first_signal=signal.SIGINT)
 
-    def run(
-        self, *words: str | bytes, deadline: float | None = None, good: Sequence[int] = (0,), limit: int | None = None,
-        stop: threading.Event | None = None,
-    ) -> Ran:
-        """Run to the end. Errors of the family for any exit code that is not good."""
-        command = self.command(*words)
-        ran = run_program(command, deadline or self.deadline, stop, **({} if limit is None else {"limit": limit}))
-        if ran.code not in good and not ran.cut:
-            raise self.failure(ran.code, ran.errors)
-        return ran
-
-    def lines(
-        self, *words: str | bytes, deadline: float | None = None, stop: threading.Event | None = None, separator: bytes | None = b"\n"
-    ) -> Iterator[tuple[Stream, bytes]]:
-        """Standard output as it comes; an error at the end when the exit code is not 0."""
-        with Running(self.command(*words)) as running:
-            for stream, line in running.parts(deadline or self.scan_deadline, stop, separator):
-                if stream == "out":
-                    yield stream, line
-            if running.code != 0 and not running.cancelled:
-                raise self.failure(running.code, tuple(running.complaints.lines))
+    def is_warning(self, code: int) -> bool:
+        """Done, but not everything could be read."""
+        return code == 3
 
     def failure(self, code: int, errors: Sequence[str]) -> BackendError:
         """What an exit code and standard error mean. Unknown ones are failures with their text kept."""

@@ -44,7 +44,7 @@ class ResticReads(ResticProgram):
 
     def snapshots(self) -> list[Snapshot]:
         """All, and those that standard error calls unreadable: restic leaves them out with exit code 0."""
-        ran = self.run("snapshots", "--json", "--no-lock", good=(0, 3))
+        ran = self.run("snapshots", "--json", "--no-lock", warnings=True)
         return [*restic_json.snapshots(ran.out, ""), *restic_json.unreadable(ran.errors, "")]
 
     def job_of(self, snapshot: Snapshot) -> str:

@@ -11,29 +11,16 @@ from typing import Any
 from backends.backups.extraction import ToolEvent
 from backends.backups.model import BackupJob, ForgetGroup, Kept, Lock, Snapshot
 from backends.backups.process import Complaints, Running
+from backends.backups.program import keep_words, scope_words
 from backends.backups.restic_program import is_retry, message
 from backends.backups.restic_reads import HOLD_TAG, ResticReads
 from backends.backups.tools import Tell, Worked
 from backends.errors import AuthFailed, Busy, Damaged, Invalid, NotFound, Unreachable
 from backends.text import clean, plain
 
-KEEP = ("last", "hourly", "daily", "weekly", "monthly", "yearly", "within")
+WITHIN = r"(\d+[hdmy])+"
 _COUNTED = re.compile(rb"(\d+) / (\d+) ")
 _PACK = re.compile(r"pack ([0-9a-f]{8,64})|want ([0-9a-f]{64})")
-
-
-def keep_words(keep: Mapping[str, str | int]) -> list[str]:
-    """A retention as options. Invalid for an empty or unknown one: it would keep nothing."""
-    unknown = [name for name in keep if name not in KEEP]
-    if unknown or not keep:
-        raise Invalid(fields={"keep": f"{unknown[0]!r} is not known" if unknown else "an empty policy would keep nothing"})
-    words = []
-    for name, value in keep.items():
-        right = re.fullmatch(r"(\d+[hdmy])+", str(value)) if name == "within" else re.fullmatch(r"[1-9]\d*", str(value))
-        if not right:
-            raise Invalid(fields={name: "a number above 0, or 14d, 2m and so on for within"})
-        words += [f"--keep-{name}", str(value)]
-    return words
 
 
 class ResticWork(ResticReads):
@@ -56,10 +43,8 @@ class ResticWork(ResticReads):
         """`backup --json`. A source that is missing is partial whatever the exit code says (0 before 0.19)."""
         words: list[str | bytes] = ["backup", "--json", *(["--host", job.host] if job.host else [])]
         words += [word for tag in job.tags for word in ("--tag", tag)]
-        words += [word for pattern in job.excludes for word in ("--exclude", pattern)]
-        words += [*(["--one-file-system"] if job.one_file_system else []), *(["--exclude-caches"] if job.exclude_caches else [])]
         summary: dict[str, Any] = {}
-        code, said, cancelled = self._work([*words, "--", *job.paths], tell, stop, summary)
+        code, said, cancelled = self._work([*words, *scope_words(job), "--", *job.paths], tell, stop, summary)
         errors = tuple(text for text in map(message, said.lines) if not text.startswith("Fatal") and not is_retry(text))
         ident = str(summary.get("snapshot_id") or "")
         if cancelled or code in (130, -2):
@@ -101,7 +86,7 @@ class ResticWork(ResticReads):
 
     def forget_preview(self, keep: Mapping[str, str | int], snapshots: Sequence[Snapshot]) -> list[ForgetGroup]:
         """`forget --dry-run --json`: only groups that hold one of these snapshots."""
-        ran = self.run("forget", "--dry-run", "--no-lock", "--json", *keep_words(keep), "--keep-tag", HOLD_TAG)
+        ran = self.run("forget", "--dry-run", "--no-lock", "--json", *keep_words(keep, WITHIN, "14d or 1y2m"), "--keep-tag", HOLD_TAG)
         try:
             groups = json.loads(ran.out.split(b"\n", 1)[0] or b"null")
         except ValueError:

@@ -49,6 +49,8 @@ def _adapter(domain: str, name: str) -> list[str]:
     mark = "" if name == default else "# "
     lines = [f"{mark}[{domain}.{place if not mark else name}]", f'{mark}adapter = "{name}"']
     for option in options:
+        if option.internal:
+            continue
         example = "file:/path/to/it" if option.kind == "secret" else option.default
         shown = (
             "true"

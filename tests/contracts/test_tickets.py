@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from backends.tickets.appending import EVENTS, TICKETS
 from backends.tickets.contract import ListsTickets, TakesTickets
 from backends.tickets.embedded import EmbeddedTickets
 from backends.tickets.events import event_id, fold_all
-from backends.tickets.model import OPEN_PHASES, Phase, TicketQuery
+from backends.tickets.model import OPEN_PHASES, Phase, Term, TicketQuery
 
 ANA, BOB = Actor("ana", "Ana"), Actor("bob", "Bob")
 
@@ -81,6 +81,32 @@ async def do(backend: Any, verb: str, target: str = "", actor: Actor | None = No
     found, record = await backend.read_back(plan, outcome)
     assert dict(found) == dict(plan.expected)
     return replace(outcome, record=record)
+
+
+async def planned(backend: Any, verb: str, ident: str = "", actor: Actor = ANA, **values: Any) -> Any:
+    """The plan alone."""
+    return await backend.plan(Change("tickets", backend.name, verb, ident, values=values), actor)
+
+
+async def tied(backend: Any, *kinds: tuple[str, str]) -> tuple[str, str]:
+    """Two tickets that were tied in each way and untied: a kind, and what it is from the other side."""
+    one, two = await new(backend, "one"), await new(backend, "two")
+    for kind, back in kinds:
+        first = (await do(backend, "relate", one, kind=kind, to=two)).record
+        assert [(link.kind, link.to, link.subject) for link in first.links] == [(kind, two, "two")]
+        assert [(link.kind, link.to) for link in (await backend.ticket(two)).links] == [(back, one)]
+        await do(backend, "unrelate", two, kind=back, to=one)
+        assert not (await backend.ticket(one)).links and not (await backend.ticket(two)).links
+    return one, two
+
+
+async def judged(backend: Any, terms: Sequence[tuple[Term, set[str]]], untold: str) -> None:
+    """Each term finds these subjects, twice the same term too; of the field `untold` the system tells nothing, and that is said."""
+    for term, found in terms:
+        page = await backend.tickets(TicketQuery(terms=(term,)))
+        assert {row.subject for row in page.items} == found and page.total == len(found), term
+        assert {row.subject for row in (await backend.tickets(TicketQuery(terms=(term, term)))).items} == found, f"two conditions on one field: {term}"
+        assert term.field != untold or f"do not tell {untold}" in page.note
 
 
 async def new(backend: Any, subject: str = "Printer jam", **values: Any) -> str:

@@ -9,16 +9,14 @@ from typing import Any
 
 import pytest
 
-from backends.contract import Actor, Change, Outcome, Site
+from backends.contract import Outcome, Site
 from backends.errors import AuthFailed, BadConfig, Conflict, Damaged, Invalid, NotAllowed, NotFound, Refused, Uncertain
 from backends.options import read_options
 from backends.secret import Secret
 from backends.tickets.glpi import GlpiTickets
 from backends.tickets.model import Phase, Term, TicketQuery
-from tests.contracts.test_tickets import Local, TicketContract, do, new
+from tests.contracts.test_tickets import ANA, BOB, Local, TicketContract, do, judged, new, planned, tied
 from tests.servers.fakes.glpi import FakeGlpi
-
-ANA, BOB = Actor("ana", "Ana"), Actor("bob", "Bob")
 
 
 async def adapter(server: FakeGlpi, login: str = "ana", **options: Any) -> GlpiTickets:
@@ -66,13 +64,7 @@ class TestGlpi(TicketContract):
 
     async def test_ties_stand_on_both_sides(self, backend: Any, local: Local) -> None:
         """Four kinds, with their direction."""
-        one, two = await new(backend, "one"), await new(backend, "two")
-        for kind, back in (("parent", "child"), ("relates", "relates"), ("duplicated_by", "duplicates")):
-            first = (await do(backend, "relate", one, kind=kind, to=two)).record
-            assert [(link.kind, link.to, link.subject) for link in first.links] == [(kind, two, "two")]
-            assert [(link.kind, link.to) for link in (await backend.ticket(two)).links] == [(back, one)]
-            await do(backend, "unrelate", two, kind=back, to=one)
-            assert not (await backend.ticket(one)).links and not (await backend.ticket(two)).links
+        one, two = await tied(backend, ("parent", "child"), ("relates", "relates"), ("duplicated_by", "duplicates"))
         for wrong in ({"kind": "parent", "to": one}, {"kind": "blocks", "to": two}):
             with pytest.raises(Invalid):
                 await do(backend, "relate", one, **wrong)
@@ -112,10 +104,6 @@ class TestGlpi(TicketContract):
         assert any("priority anew" in effect for effect in plan.side_effects)
         changed = (await do(backend, "edit", ident, impact=1, urgency=1)).record
         assert (changed.impact, changed.urgency, changed.row.priority) == (1, 1, 1)
-
-
-async def planned(backend: Any, verb: str, ident: str = "", actor: Actor = ANA, **values: Any) -> Any:
-    return await backend.plan(Change("tickets", backend.name, verb, ident, values=values), actor)
 
 
 async def test_a_session_that_ended_is_begun_again_once_and_ended_at_the_end(server: FakeGlpi) -> None:
@@ -335,11 +323,7 @@ async def test_every_term_means_what_it_means_elsewhere(server: FakeGlpi, backen
     await do(backend, "assign", two, team="Field")
     await do(backend, "status", three, status="Pending", reason="x")
     server.store[16]["tag"] = "T-7"
-    for term, found in TERMS:
-        page = await backend.tickets(TicketQuery(terms=(term,)))
-        assert {row.subject for row in page.items} == found and page.total == len(found), term
-        assert {row.subject for row in (await backend.tickets(TicketQuery(terms=(term, term)))).items} == found, f"two conditions on one field: {term}"
-        assert term.field != "tag" or "do not tell tag" in page.note
+    await judged(backend, TERMS, "tag")
 
 
 async def test_hostile_text_is_harmless_at_the_border(server: FakeGlpi, backend: GlpiTickets) -> None:

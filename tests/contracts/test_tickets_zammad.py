@@ -7,16 +7,14 @@ from typing import Any
 
 import pytest
 
-from backends.contract import Actor, Change, Outcome, Site
+from backends.contract import Outcome, Site
 from backends.errors import AuthFailed, Conflict, Invalid, NotAllowed, Refused, Uncertain
 from backends.options import read_options
 from backends.secret import Secret
 from backends.tickets.model import OPEN_PHASES, Phase, Term, TicketQuery
 from backends.tickets.zammad import ZammadTickets
-from tests.contracts.test_tickets import Local, TicketContract, do, new
+from tests.contracts.test_tickets import ANA, BOB, Local, TicketContract, do, judged, new, planned, tied
 from tests.servers.fakes.zammad import FakeZammad
-
-ANA, BOB = Actor("ana", "Ana"), Actor("bob", "Bob")
 
 
 async def adapter(server: FakeZammad, login: str = "ana", **options: Any) -> ZammadTickets:
@@ -67,13 +65,7 @@ class TestZammad(TicketContract):
 
     async def test_ties_stand_on_both_sides(self, backend: Any, local: Local) -> None:
         """Three kinds, with their direction."""
-        one, two = await new(backend, "one"), await new(backend, "two")
-        for kind, back in (("parent", "child"), ("child", "parent"), ("relates", "relates")):
-            first = (await do(backend, "relate", one, kind=kind, to=two)).record
-            assert [(link.kind, link.to, link.subject) for link in first.links] == [(kind, two, "two")]
-            assert [(link.kind, link.to) for link in (await backend.ticket(two)).links] == [(back, one)]
-            await do(backend, "unrelate", two, kind=back, to=one)
-            assert not (await backend.ticket(one)).links and not (await backend.ticket(two)).links
+        one, two = await tied(backend, ("parent", "child"), ("child", "parent"), ("relates", "relates"))
         for wrong in ({"kind": "parent", "to": one}, {"kind": "blocks", "to": two}, {"kind": "duplicates", "to": two}):
             with pytest.raises(Invalid):
                 await do(backend, "relate", one, **wrong)
@@ -92,10 +84,6 @@ class TestZammad(TicketContract):
 def asked(server: FakeZammad, path: str) -> list[Any]:
     """The bodies that were sent to a path."""
     return [one.json for one in server.requests if one.path.endswith(path) and one.method in ("POST", "PUT")]
-
-
-async def planned(backend: Any, verb: str, ident: str = "", actor: Actor = ANA, **values: Any) -> Any:
-    return await backend.plan(Change("tickets", backend.name, verb, ident, values=values), actor)
 
 
 async def test_a_word_in_a_few_tickets_is_looked_for_here_whatever_the_index_knows(server: FakeZammad, backend: ZammadTickets) -> None:
@@ -162,11 +150,7 @@ async def test_every_term_means_what_it_means_elsewhere(server: FakeZammad, back
     three = await new(backend, "phone", tags=["vip"])
     await do(backend, "take", one)
     await do(backend, "status", three, status="pending reminder", reason="x", until="2030-01-01")
-    for term, found in TERMS:
-        page = await backend.tickets(TicketQuery(terms=(term,)))
-        assert {row.subject for row in page.items} == found and page.total == len(found), term
-        assert {row.subject for row in (await backend.tickets(TicketQuery(terms=(term, term)))).items} == found, f"two conditions on one field: {term}"
-        assert term.field != "vendor" or "do not tell vendor" in page.note
+    await judged(backend, TERMS, "vendor")
 
 
 async def test_a_take_that_was_overwritten_is_given_back_by_who_came_second(server: FakeZammad, backend: ZammadTickets) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from backends.backups.borg import Borg
+from backends.backups.borgmatic_files import borgmatic, borgmatic_secret
 from backends.backups.configured import configured_jobs
 from backends.backups.restic import Restic
-from backends.backups.site_files import borgmatic, borgmatic_secret, resticprofile, tables_of
+from backends.backups.resticprofile_files import resticprofile
+from backends.backups.site_files import tables_of
 from backends.errors import BadConfig
 from console.config import BackendConfig
 from console.desk import Desk
@@ -80,8 +82,8 @@ def test_borgmatic_of_both_generations(tmp_path: Path) -> None:
     job = configured_jobs(found["fs01"]["jobs"], "x")[0]
     assert job.paths == ("/etc", "/srv/share") and dict(job.keep) == {"daily": 7, "monthly": 6} and job.source.endswith("config.yaml") and not job.why_not
     assert "postgresql_databases" in configured_jobs(found["web"]["jobs"], "x")[0].why_not
-    secret = borgmatic_secret(str(tmp_path / "config.yaml"))
-    assert secret is not None and secret.reveal() == WORD and borgmatic_secret(str(tmp_path / "borgmatic.d/web.yaml")) is None
+    secret = borgmatic_secret(str(tmp_path / "config.yaml"), "/mnt/usb/fs01.borg")
+    assert secret is not None and secret.reveal() == WORD and borgmatic_secret(str(tmp_path / "borgmatic.d/web.yaml"), "/mnt/usb/web.borg") is None
 
 
 def test_resticprofile_inherits(tmp_path: Path) -> None:
@@ -114,6 +116,13 @@ def test_an_error_in_yaml_does_not_quote_the_file(tmp_path: Path) -> None:
     with pytest.raises(BadConfig) as caught:
         tables_of("borg", {"borgmatic": str(file)})
     assert WORD not in caught.value.sentence()
+
+
+def test_what_we_fill_in_ourselves_is_offered_to_nobody() -> None:
+    from console.cli.init import commented
+
+    text = commented("x", "UTC")
+    assert "# resticprofile = " in text and "# borgmatic = " in text and "# problem" not in text and "# notes" not in text
 
 
 async def test_each_repository_becomes_a_backend(tmp_path: Path) -> None:
