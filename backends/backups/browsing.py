@@ -170,7 +170,7 @@ class Browsing(ABC):
         path = b"/" + path.strip(b"/")
 
         def compare() -> LiveCount:
-            work = Comparison(tell, stop)
+            work = Comparison(path, tell, stop)
             kind = self._kind(one, path)
             if kind.kind != "dir":
                 work.one(kind, path)

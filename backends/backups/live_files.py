@@ -29,13 +29,15 @@ def _moment(nanoseconds: int) -> datetime | None:
 
 
 class Comparison:
-    """The differences are told, the counts kept: `counts` by word, `looked` entries of the snapshot that were compared."""
+    """At and below `root`. The differences are told, the counts kept: `counts` by word, `looked` entries of the snapshot that were compared."""
 
-    def __init__(self, tell: Callable[[LiveDifference], None], stop: threading.Event) -> None:
+    def __init__(self, root: bytes, tell: Callable[[LiveDifference], None], stop: threading.Event) -> None:
         self._tell, self._stop = tell, stop
         self.counts: Counter[str] = Counter()
         self.looked = 0
         self.same = 0
+        self._theirs: dict[bytes, bool] = {root: True}
+        """Whether what a path leads to is the snapshot's folder: what lies behind a link that took its place is not."""
 
     def count(self) -> LiveCount:
         """So far."""
@@ -44,6 +46,9 @@ class Comparison:
     def folder(self, path: bytes, entries: Sequence[Entry]) -> None:
         """Each entry of a folder, then what is there besides. A folder that is gone was told with its parent."""
         self.looked += len(entries)
+        if not self._is_theirs(path):
+            self._gone(entries)
+            return
         try:
             with os.scandir(path) as found:
                 live = {item.name: item for item in found}
@@ -59,6 +64,17 @@ class Comparison:
             self.one(entry, entry.path, live.pop(entry.path[entry.path.rindex(b"/") + 1 :], None), True)
         for name in sorted(live):
             self._new(path.rstrip(b"/") + b"/" + name)
+
+    def _is_theirs(self, path: bytes) -> bool:
+        asked: list[bytes] = []
+        while path not in self._theirs:
+            asked.append(path)
+            path = path.rpartition(b"/")[0] or b"/"
+        known = self._theirs[path]
+        for below in reversed(asked):
+            known = known and not os.path.islink(below)
+            self._theirs[below] = known
+        return known
 
     def _gone(self, entries: Sequence[Entry]) -> None:
         for entry in entries:

@@ -115,11 +115,18 @@ def test_below_a_folder_and_one_file(site: Site) -> None:
 
 
 def test_what_can_not_be_looked_at_ends_with_3(site: Site) -> None:
-    """A folder that became a link to itself can be looked into by nobody, root included."""
-    shutil.rmtree(site.share / "sub")
-    (site.share / "sub").symlink_to("sub")
+    """Below a link to itself nobody can look, root included."""
+    shutil.rmtree(site.share)
+    site.share.symlink_to("share")
+    code, shown, _ = site.live(site.share / "sub", "--json")
+    assert code == 3 and shown["counts"] == {"unread": 1}
+
+
+def test_what_lies_behind_a_link_that_was_a_folder_is_not_compared(site: Site) -> None:
+    (site.share / "sub").rename(site.place / "moved")
+    (site.share / "sub").symlink_to(site.place / "moved")
     code, shown, _ = site.live(site.share, "--json")
-    assert code == 3 and shown["counts"] == {"type": 1, "unread": 1}
+    assert code == 0 and shown["counts"] == {"type": 1, "gone": 1}
 
 
 def test_what_is_refused(site: Site) -> None:
