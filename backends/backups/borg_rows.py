@@ -42,7 +42,7 @@ def rows(items: Iterable[Mapping[Any, Any]]) -> Iterator[tuple[bytes, Row]]:
     """
     try:
         yield from _rows(items)
-    except (AttributeError, TypeError, ValueError, IndexError, OverflowError):
+    except (AttributeError, TypeError, ValueError, LookupError, OverflowError):
         raise Unreadable("an item of the archive is not what it should be") from None
 
 
@@ -51,7 +51,7 @@ def _rows(items: Iterable[Mapping[Any, Any]]) -> Iterator[tuple[bytes, Row]]:
     kinds = _KINDS
     for item in items:
         get = item.get
-        path, mode, chunks, at = b"/" + get(b"path", b"").lstrip(b"/"), get(b"mode") or 0, get(b"chunks"), get(b"mtime")
+        path, mode, chunks, at = b"/" + item[b"path"].lstrip(b"/"), get(b"mode") or 0, get(b"chunks"), get(b"mtime")
         kind, special = kinds.get(mode & 0o170000, _OTHER)
         content, inode, link = digest(chunks) if chunks else EMPTY, b"", None
         size = int(get(b"size") or (sum([chunk[1] for chunk in chunks]) if chunks else 0))
@@ -66,9 +66,17 @@ def _rows(items: Iterable[Mapping[Any, Any]]) -> Iterator[tuple[bytes, Row]]:
         uid, gid = get(b"uid"), get(b"gid")
         yield path, (
             path[path.rindex(b"/") + 1 :], kind, size if kind == "file" else 0, mode & 0o7777, get(b"user") or _number(uid), get(b"group") or _number(gid),
-            uid, gid, at if type(at) is int else int.from_bytes(at or b"", "little", signed=True), link, special, inode, content,
+            uid, gid, at if type(at) is int else _large(at), link, special, inode, content,
         )  # fmt: skip
 
 
 def _number(value: Any) -> Any:
     return "" if value is None else value
+
+
+def _large(value: Any) -> int:
+    """A number of more than 63 bits."""
+    raw = bytes(value or b"")
+    if len(raw) > 16:
+        raise ValueError("no time has so many bytes")
+    return int.from_bytes(raw, "little", signed=True)

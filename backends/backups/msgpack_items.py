@@ -43,18 +43,19 @@ class _Reader:
             raw=True, use_list=False, strict_map_key=True, max_buffer_size=1 << 26, max_str_len=LARGEST, max_bin_len=LARGEST, max_array_len=MOST,
             max_map_len=MOST, max_ext_len=16,
         )  # fmt: skip
-        self._kept, self._at = b"", 0
+        self._kept: list[bytes] = []
+        self._size = self._at = 0
         self._rest, self.failed = rest, False
 
     def more(self) -> bool:
         """Feed the next part. Unreadable when there is none and an item is not whole."""
         part = self._rest or next(self._parts, b"")
         self._rest = b""
-        self._kept += part
-        if not part and self._kept:
+        if not part and self._size:
             raise Unreadable(CUT)
-        if len(self._kept) > LARGEST + len(part):
-            raise Unreadable("an item of the archive is too large to be one")
+        _checked(self._size, LARGEST)
+        self._kept.append(part)
+        self._size += len(part)
         self._unpacker.feed(part)
         return bool(part)
 
@@ -68,16 +69,18 @@ class _Reader:
                 yield found
         except (ValueError, self._msgpack.UnpackException):
             self.failed = True
-        self._kept, self._at = self._kept[at - began :], at
+        if at != began:
+            self._kept = [b"".join(self._kept)[at - began :]]
+            self._size, self._at = len(self._kept[0]), at
 
     def long(self) -> Mapping[Any, Any]:
         """One item, its chunks summed up as one as they come."""
-        self._begin(self._kept)
+        self._begin(b"".join(self._kept))
         read, found = self._read, {}
         self.more()
         try:
             for _ in range(_checked(read(self._unpacker.read_map_header), MOST)):
-                key = read(self._unpacker.unpack)
+                key = b"" + read(self._unpacker.unpack)
                 found[key] = self._chunks() if key == b"chunks" else read(self._unpacker.unpack)
             self._begin(self._unpacker.read_bytes(1 << 26))
         except (ValueError, TypeError, self._msgpack.UnpackException):
