@@ -6,8 +6,9 @@ it: the unpacker makes room for what a list says it holds before that has come.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -82,20 +83,43 @@ class _Reader:
             for _ in range(_checked(read(self._unpacker.read_map_header), MOST)):
                 key = b"" + read(self._unpacker.unpack)
                 found[key] = self._chunks() if key == b"chunks" else read(self._unpacker.unpack)
-            self._begin(self._unpacker.read_bytes(1 << 26))
+            self._begin(self._left())
         except (ValueError, TypeError, self._msgpack.UnpackException):
             raise Unreadable("an item of the archive can't be read") from None
         return found
 
     def _chunks(self) -> Any:
         digest, size = hashlib.blake2b(digest_size=16), 0
-        for _ in range(self._read(self._unpacker.read_array_header)):
+        for _ in range(self._length()):
             ident, length, *_packed = self._read(self._unpacker.unpack)
             digest.update(ident)
             size += length
         return ((digest.digest(), size),)
 
-    def _read(self, read: Any) -> Any:
+    def _length(self) -> int:
+        """Of a list, however long: it is not made."""
+        head = self._read(lambda: self._some(1))[0]
+        if head & 0xF0 == 0x90:
+            return int(head & 0x0F)
+        if head not in (0xDC, 0xDD):
+            raise ValueError("no list")
+        return int.from_bytes(b"".join(self._read(lambda: self._some(1)) for _ in range(2 if head == 0xDC else 4)), "big")
+
+    def _left(self) -> bytes:
+        """What was fed and not read; the unpacker that is not compiled gives only what it has to the full."""
+        found = b""
+        for bit in range(26, -1, -1):
+            with contextlib.suppress(self._msgpack.OutOfData):
+                found += self._unpacker.read_bytes(1 << bit)
+        return found
+
+    def _some(self, count: int) -> bytes:
+        found: bytes = self._unpacker.read_bytes(count)
+        if not found:
+            raise self._msgpack.OutOfData
+        return found
+
+    def _read(self, read: Callable[[], Any]) -> Any:
         fed = 0
         while True:
             try:

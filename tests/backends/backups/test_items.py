@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
+import msgpack.fallback
 import pytest
 
 from backends.backups import borg_json, item_files, scratch
@@ -57,9 +58,11 @@ here = Path(".")
 # -- decoding ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", [1, 7, 100, 1 << 20])
-def test_items_are_exact_wherever_they_are_cut(step: int) -> None:
+@pytest.mark.parametrize("kind", [msgpack.Unpacker, msgpack.fallback.Unpacker], ids=["compiled", "plain"])
+@pytest.mark.parametrize("step", [1, 100, 1 << 20])
+def test_items_are_exact_wherever_they_are_cut(step: int, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names that are no UTF-8, attributes whose names are none, times before 1970, hard links; a long file between short ones."""
+    monkeypatch.setattr(msgpack, "Unpacker", kind)
     many = [[blake2b(b"%d" % number, digest_size=32).digest(), 10, 5] for number in range(MOST + 1 if step > 1 else 3)]
     raw = b"".join([
         item(b"a/\xff", chunks=[[ID, 5, 3]], xattrs={b"user.\xfe": b"\0\xff", b"user.none": None}), item(b"a/old", mtime=(-5).to_bytes(9, "little", signed=True)),
