@@ -8,6 +8,7 @@ whole archive read away by nobody, our index of it until it is whole, and until 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import shutil
@@ -39,6 +40,15 @@ def spent(work: Callable[[], Any]) -> float:
     return time.monotonic() - started
 
 
+def builder_memory() -> float:
+    """MiB at its most of the process that builds an index for this one now."""
+    for pid in " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split():
+        with contextlib.suppress(OSError, StopIteration):
+            if b"index_build" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return next(int(line.split()[1]) / 1024 for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return 0.0
+
+
 class Looked:
     """A tree of small files in a repository of each tool."""
 
@@ -57,6 +67,8 @@ class Looked:
                 subprocess.run(words, env=self.own, check=True)
         self.store = open_store(place / "data")
         self.number = 0
+        self.builder = 0.0
+        """The most memory a builder of an index was seen with, in MiB."""
 
     def opened(self, kind: str) -> Any:
         """As a console has it that was just opened: nothing is known yet."""
@@ -73,9 +85,9 @@ class Looked:
         backend.tool.open()
         return backend
 
-    def bare(self, *words: str) -> None:
+    def bare(self, *words: str, cwd: str | None = None) -> None:
         """The tool, its output read away."""
-        subprocess.run(words, env=self.own, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(words, env=self.own, check=True, stdout=subprocess.DEVNULL, cwd=cwd)
 
     def restic(self) -> dict[str, float]:
         """One round."""
@@ -92,7 +104,7 @@ class Looked:
             await backend.read_ahead(snapshot.id, following, threading.Event())
             ahead = time.monotonic() - started - first
             started = time.monotonic()
-            assert backend.known(snapshot.id, following[7])
+            assert backend.known(snapshot.id, following[0])
             return {"restic, our first screen": first, "restic, 60 read ahead": ahead, "restic, next directory": time.monotonic() - started}
 
         bare = spent(lambda: self.bare("restic", "ls", "--no-lock", snapshot.id, str(self.tree / "d000")))
@@ -103,7 +115,9 @@ class Looked:
         backend = self.opened("borg")
         (snapshot,) = backend.tool.snapshots()
         found = {"borg, bare list": spent(lambda: self.bare("borg", "list", "::one")), "borg, bare list --json-lines": spent(lambda: self.bare("borg", "list", "--json-lines", "::one"))}
-        found |= {"borg, bare debug dump-archive": spent(lambda: self.bare("borg", "debug", "dump-archive", "::one", "-")), **self._index(backend, snapshot)}
+        with tempfile.TemporaryDirectory(dir=self.place) as folder:
+            found["borg, bare dump-archive-items"] = spent(lambda: self.bare("borg", "debug", "dump-archive-items", "::one", cwd=folder))
+        found |= self._index(backend, snapshot)
         backend.tool.close()
         return found
 
@@ -112,6 +126,7 @@ class Looked:
         while True:
             seen = backend.tool.glimpse(snapshot, folder)
             first = first or (time.monotonic() - started if seen.entries else 0.0)
+            self.builder = max(self.builder, builder_memory())
             if seen.whole:
                 break
             time.sleep(0.02)
@@ -157,9 +172,10 @@ def main(words: list[str]) -> None:
             looked.restic()  # once to warm up
             _say([looked.restic() for _ in range(rounds)], [("restic, our first screen", "restic, bare ls")])
         if shutil.which("borg"):
-            pairs = [("borg, our index", f"borg, bare {one}") for one in ("list", "list --json-lines", "debug dump-archive")]
+            pairs = [("borg, our index", f"borg, bare {one}") for one in ("list", "list --json-lines", "dump-archive-items")]
             looked.borg()
             _say([looked.borg() for _ in range(rounds)], pairs)
+            print(f"  memory of the index's builder at its most {looked.builder:.0f} MiB")
             print(f"  memory of a console with the archive open {console_memory(looked):.0f} MiB")
         print(f"  memory of this process at its most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from backends.backups.model import Attributes
@@ -75,11 +75,10 @@ def of_pax(headers: Mapping[str, str]) -> Attributes | None:
     return _gathered(plain, ((name, raw(headers[key])) for key, name in _PAX_ACLS.items() if key in headers))
 
 
-def of_borg(found: Mapping[str, Any], exact: Callable[[Any], bytes]) -> Attributes | None:
-    """From an item of an archive; `exact` gives the bytes of its texts."""
-    plain = [(exact(name), exact(value if value is not None else b"")) for name, value in (found.get("xattrs") or {}).items()]
-    acls = [(name, exact(found[key])) for key, name in (("acl_access", ACCESS), ("acl_default", DEFAULT)) if found.get(key)]
-    return _gathered(plain, acls)
+def of_borg(found: Mapping[Any, Any]) -> Attributes | None:
+    """From a raw item of an archive: bytes all through."""
+    plain = [(b"" + name, b"" + (value or b"")) for name, value in (found.get(b"xattrs") or {}).items()]
+    return _gathered(plain, [(name, found[key]) for key, name in ((b"acl_access", ACCESS), (b"acl_default", DEFAULT)) if found.get(key)])
 
 
 def of_restic(node: Mapping[str, Any]) -> Attributes | None:

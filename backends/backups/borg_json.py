@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any, Literal, cast
 
 from backends.backups import borg_rows
 from backends.backups.attributes import of_borg
-from backends.backups.model import Entry, EntryKind, Snapshot
+from backends.backups.model import Attributes, Entry, EntryKind, Snapshot
 from backends.errors import Damaged
 from backends.text import clean, plain
 
@@ -111,22 +112,29 @@ class Item:
     content: bytes
 
 
-def items(dumped: Iterable[Mapping[str, Any]]) -> Iterator[Item]:
+def items(raw: Iterable[Mapping[Any, Any]]) -> Iterator[Item]:
     """Entries in the archive's order, exact, with their extended attributes; hard links have the size and digest of their first name."""
-    current: Mapping[str, Any] = {}
+    current: Mapping[Any, Any] = {}
 
-    def each() -> Iterator[Mapping[str, Any]]:
+    def each() -> Iterator[Mapping[Any, Any]]:
         nonlocal current
-        for found in dumped:
+        for found in raw:
             current = found
             yield found
 
     try:
         for path, row in borg_rows.rows(each()):
             item = item_of(path, row)
-            yield Item(replace(item.entry, xattrs=of_borg(current, borg_rows.exact)), item.content)
+            yield Item(replace(item.entry, xattrs=_attributes(current)), item.content)
     except borg_rows.Unreadable as error:
         raise Damaged(clean(str(error)), hint="Check the repository: an archive may be damaged.") from None
+
+
+def _attributes(found: Mapping[Any, Any]) -> Attributes | None:
+    try:
+        return of_borg(found)
+    except (AttributeError, TypeError, ValueError, LookupError, struct.error):
+        return None
 
 
 def item_of(path: bytes, row: borg_rows.Row) -> Item:

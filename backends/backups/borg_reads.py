@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import json
 import os
 import platform
-import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from backends.backups import borg_json, index_build
+from backends.backups import borg_json
 from backends.backups.borg_json import HELD, Item, series
 from backends.backups.borg_program import BorgProgram
-from backends.backups.borg_rows import Unreadable
-from backends.backups.index import Index, Indexes, build
+from backends.backups.index import Failure, Index, Indexes, build
 from backends.backups.listing import in_order
 from backends.backups.model import BackupJob, Content, Diff, Difference, Entry, Found, Glimpse, Lock, Snapshot, Tally
-from backends.backups.msgpack_items import raw_items
-from backends.backups.process import run_program
+from backends.backups.passing_items import passing_items
+from backends.backups.process import Command
+from backends.backups.scratch import passing_folder
 from backends.backups.stale import staleness
-from backends.errors import BackendError, Busy, Damaged, Invalid, NotFound, Unsupported
+from backends.errors import BackendError, Busy, Damaged, Invalid, NoSpace, NotFound, Unsupported
 from backends.text import clean
 
 DIFF_LIMIT = 20_000
@@ -130,46 +127,33 @@ class BorgReads(BorgProgram):
     # -- files ------------------------------------------------------------------------------------------
 
     def items(self, snapshot: Snapshot) -> Iterator[Item]:
-        """All of an archive in one pass, exact: `list` prints "?" for each byte that is no UTF-8.
-
-        The JSON dump dies of an attribute's name that is no UTF-8; the raw dump then goes on where it stopped.
-        """
-        yield from borg_json.items(self._dumped(snapshot))
-
-    def _dumped(self, snapshot: Snapshot) -> Iterator[dict[str, Any]]:
-        count = 0
-        try:
-            chunks = (part for _, part in self.lines("debug", "dump-archive", archive_word(snapshot), "-", separator=None))
-            for found in index_build.dumped(chunks):
-                count += 1
-                yield found
-        except (BackendError, Unreadable) as error:
-            if not _may_be_a_name(error):
-                raise
-            with self._raw(snapshot) as folder:
-                yield from itertools.islice(raw_items(sorted(Path(folder).iterdir())), count, None)
+        """All of an archive in one pass, exact: `list` prints "?" for each byte that is no UTF-8."""
+        with self._item_files(snapshot) as (command, folder):
+            yield from borg_json.items(passing_items(command, folder, self._no_items(folder), self.scan_deadline))
 
     @contextlib.contextmanager
-    def _raw(self, snapshot: Snapshot) -> Iterator[str]:
-        """A folder with the archive's items as they are kept."""
-        with tempfile.TemporaryDirectory(prefix="deskside-items-") as folder:
-            command = self.command("debug", "dump-archive-items", archive_word(snapshot), cwd=folder)
-            ran = run_program(command, self.scan_deadline)
-            if ran.code != 0:
-                raise self.failure(ran.code, ran.errors)
-            yield folder
+    def _item_files(self, snapshot: Snapshot) -> Iterator[tuple[Command, str]]:
+        """(the call that writes the archive's items as they are kept, the folder it writes them into)."""
+        with passing_folder("items") as folder:
+            yield self.command("debug", "dump-archive-items", archive_word(snapshot), cwd=folder), folder
+
+    def _no_items(self, folder: str) -> Failure:
+        """How it fails: what it writes is only there."""
+
+        def failure(code: int, errors: tuple[str, ...]) -> BackendError:
+            found = self.failure(code, errors)
+            if isinstance(found, NoSpace):
+                return NoSpace(f"{os.path.dirname(folder)}: no room for the archive's list of files", hint="Free some space there, or set TMPDIR to a folder with more.")
+            return found
+
+        return failure
 
     def _fill(self, snapshot: Snapshot) -> Callable[[Index], None]:
         """One pass of borg into an index."""
 
         def fill(index: Index) -> None:
-            try:
-                build(index, (self.command("debug", "dump-archive", archive_word(snapshot), "-"), "json", ""), self.failure, self.scan_deadline)
-            except BackendError as error:
-                if index.stop.is_set() or not _may_be_a_name(error):
-                    raise
-                with self._raw(snapshot) as folder:
-                    build(index, (self.command(), "raw", folder), self.failure, self.scan_deadline)
+            with self._item_files(snapshot) as (command, folder):
+                build(index, (command, "raw", folder), self._no_items(folder), self.scan_deadline)
 
         return fill
 
@@ -337,11 +321,6 @@ class BorgReads(BorgProgram):
         for host, pid, *_ in (roster.get("shared") or []) if isinstance(roster, dict) else []:
             found.append(_lock(str(host), str(pid), False, os.path.join(self.local, "lock.roster")))
         return found
-
-
-def _may_be_a_name(error: Exception) -> bool:
-    """borg's JSON dump died, and not of something that the raw dump would die of too."""
-    return type(error) in (BackendError, Damaged, Unreadable)
 
 
 def _names(folder: str) -> list[str]:

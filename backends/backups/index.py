@@ -7,7 +7,9 @@ on a memory file system where there is one, and goes at the end of the session.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import fnmatch
+import importlib.util
 import marshal
 import os
 import re
@@ -15,11 +17,10 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,14 @@ from backends.backups.borg_rows import Row
 from backends.backups.index_build import DAMAGED, NAME_UNKNOWN, NO_SPACE
 from backends.backups.model import Entry, Tally
 from backends.backups.process import Command, Running
-from backends.errors import BackendError, Busy, Damaged, NoSpace, Unreachable
+from backends.backups.scratch import in_memory, private_folder
+from backends.errors import BackendError, Busy, Damaged, MissingTool, NoSpace, Unreachable
 
 MOST_BYTES = 512 * 1024 * 1024
 _HOME = str(Path(__file__).parents[2])
-_SCRIPT = f"import sys; sys.path.insert(0, {_HOME!r}); from backends.backups.index_build import main; raise SystemExit(main(sys.argv[1:]))"
+_SCRIPT = "import sys; sys.path[:0] = [sys.argv[1]]; sys.path += [sys.argv[2]]; from backends.backups.index_build import main; raise SystemExit(main(sys.argv[3:]))"
+_PIPE = 1 << 12
+"""Small, so that a tool waits when it is not listened to."""
 
 
 class Index:
@@ -119,25 +123,22 @@ def _unpacked(blob: bytes) -> list[Any]:
 
 
 Source = tuple[Command, str, str]
-"""(the tool's command, the form it prints or writes, the folder of the form "raw")."""
+"""(the tool's command, the form it prints or writes, the folder it writes "raw" into)."""
+Failure = Callable[[int, tuple[str, ...]], BackendError]
 
 
-def build(index: Index, source: Source, failure: Callable[[int, tuple[str, ...]], BackendError], deadline: float) -> None:
+def build(index: Index, source: Source, failure: Failure, deadline: float) -> None:
     """Fill it. An error of the source or of the disk leaves nothing. Blocks."""
     command, form, folder = source
-    reading, writing = os.pipe()
+    reading, writing = small_pipe()
     try:
         with _builder(index.path, form, folder, reading) as builder:
             os.close(reading)
             reading = -1
             counting = threading.Thread(target=_count, args=(builder, index), daemon=True, name="index")
             counting.start()
-            ended: tuple[int, tuple[str, ...]] = (0, ())
             feeding, writing = writing, -1
-            if form == "raw":
-                os.close(feeding)
-            else:
-                ended = _feed(command, feeding, index.stop, deadline)
+            ended = feed(command, feeding, index.stop, deadline)
             _finish(builder, index, ended, failure)
             counting.join(5.0)
     finally:
@@ -146,9 +147,25 @@ def build(index: Index, source: Source, failure: Callable[[int, tuple[str, ...]]
                 os.close(descriptor)
 
 
+def small_pipe() -> tuple[int, int]:
+    """(end to read, end to write)."""
+    reading, writing = os.pipe()
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, _PIPE)
+    return reading, writing
+
+
+def _packages() -> str:
+    """Where msgpack lies: the builder starts without what `site` adds, which takes its time."""
+    found = importlib.util.find_spec("msgpack")
+    if found is None or not found.submodule_search_locations:
+        raise MissingTool("the Python package msgpack is not installed: borg's archives are read with it", hint="Install deskside again, with all it needs.")
+    return os.path.dirname(found.submodule_search_locations[0])
+
+
 @contextlib.contextmanager
 def _builder(path: Path, form: str, folder: str, reading: int) -> Iterator[subprocess.Popen[bytes]]:
-    words = [sys.executable, "-I", "-S", "-c", _SCRIPT, str(path), form, *([folder] if folder else [])]
+    words = [sys.executable, "-I", "-S", "-c", _SCRIPT, _HOME, _packages(), str(path), form, *([folder] if folder else [])]
     process = subprocess.Popen(words, stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={}, cwd="/", start_new_session=True)
     try:
         yield process
@@ -167,8 +184,8 @@ def _count(builder: subprocess.Popen[bytes], index: Index) -> None:
             index.count = int(line)
 
 
-def _feed(command: Command, writing: int, stop: threading.Event, deadline: float) -> tuple[int, tuple[str, ...]]:
-    """(exit code, what it complained of) of the tool, whose output goes straight to the builder."""
+def feed(command: Command, writing: int, stop: threading.Event, deadline: float) -> tuple[int, tuple[str, ...]]:
+    """(exit code, what it complained of) of the tool, whose output goes straight to who reads the pipe."""
     try:
         running = Running(command, writing)
     finally:
@@ -181,9 +198,12 @@ def _feed(command: Command, writing: int, stop: threading.Event, deadline: float
         return running.code, tuple(running.complaints.lines)
 
 
-def _finish(
-    builder: subprocess.Popen[bytes], index: Index, ended: tuple[int, tuple[str, ...]], failure: Callable[[int, tuple[str, ...]], BackendError]
-) -> None:
+def died_of_us(errors: Iterable[str]) -> bool:
+    """The tool wrote on after its reader had given up."""
+    return any("Broken pipe" in line or "BrokenPipe" in line for line in errors)
+
+
+def _finish(builder: subprocess.Popen[bytes], index: Index, ended: tuple[int, tuple[str, ...]], failure: Failure) -> None:
     """Wait for the builder; whose fault it was, where there is one."""
     while ended[0] == 0 and not index.stop.is_set():
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -197,7 +217,7 @@ def _finish(
     if code == NAME_UNKNOWN:
         raise Busy("the repository is locked, and a name of this archive can only be read without the lock",
                    hint="Wait until the backup has ended; `deskside backups locks` says who holds it.")  # fmt: skip
-    if ended[0] != 0:
+    if ended[0] != 0 and not (code == DAMAGED and died_of_us(ended[1])):
         raise failure(*ended)
     if index.stop.is_set():
         raise BackendError("the reading was stopped", title="Stopped", hint="Open the snapshot again to read it.")
@@ -205,18 +225,6 @@ def _finish(
         raise Damaged("borg's list of files can't be read or was cut off", hint="Check the repository: an archive may be damaged.")
     if code != 0:
         raise Unreachable(f"the process that lists the files ended with {code}", hint="R tries again.")
-
-
-def _private_folder() -> Path:
-    """A new one; those that consoles left which were killed are taken away."""
-    base = os.environ.get("XDG_RUNTIME_DIR") or ""
-    place = Path(base if base and os.access(base, os.W_OK) else tempfile.gettempdir())
-    for left in place.glob("deskside-index-*-*"):
-        pid = left.name.split("-")[2]
-        with contextlib.suppress(OSError):
-            if pid.isdigit() and left.stat().st_uid == os.getuid() and not os.path.exists(f"/proc/{pid}"):
-                shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"deskside-index-{os.getpid()}-", dir=place))
 
 
 class Indexes:
@@ -235,7 +243,7 @@ class Indexes:
                 self._known.move_to_end(ident)
                 return known
             if self._folder is None:
-                self._folder = _private_folder()
+                self._folder = private_folder("index", in_memory())
             index = self._known[ident] = Index(self._folder / ident)
             index.path.unlink(missing_ok=True)
             os.close(os.open(index.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

@@ -1,20 +1,20 @@
-"""The process that writes an index: an archive's items from standard input into a file, in one pass and little memory.
+"""The process that writes an index: an archive's items into a file, in one pass and little memory, while the tool still tells them.
 
 A process of its own, so that the console answers keys while a million names are read, and gets its memory back afterwards. It prints
-how many items it has read about three times a second; what it has read can already be looked at then. Standard library only.
+how many items it has read about three times a second; what it has read can already be looked at then. Standard library and msgpack only.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import marshal
 import os
-import re
 import sqlite3
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -128,38 +128,6 @@ class Writer:
 
 # -- what the tool prints -----------------------------------------------------------------------------------
 
-_BEGIN = re.compile(rb'^    "_items": ?\n?\s*\[\r?\n', re.MULTILINE)
-_END = re.compile(rb"^    \],?\r?\n|^\s*\]", re.MULTILINE)
-
-
-def dumped(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The items of `debug dump-archive ARCHIVE -`. Unreadable where the document ends too early or is none."""
-    kept, begun = b"", False
-    for chunk in chunks:
-        kept += chunk
-        if not begun:
-            start = _BEGIN.search(kept)
-            if start is None:
-                continue
-            kept, begun = kept[start.end() :], True
-        end = kept.rfind(b"\n    },\n")
-        if end >= 0:
-            yield from _loaded(kept[: end + 6])
-            kept = kept[end + 8 :]
-    if not begun or not _END.search(kept):
-        raise Unreadable("borg's list of files was cut off")
-    last = kept.rfind(b"\n    }\n")
-    if last >= 0:
-        yield from _loaded(kept[: last + 6])
-
-
-def _loaded(raw: bytes) -> Any:
-    try:
-        return json.loads(b"[" + raw + b"]")
-    except ValueError:
-        raise Unreadable("borg printed items that are no JSON") from None
-
-
 _LETTERS = {"d": 0o040000, "-": 0o100000, "l": 0o120000, "p": 0o010000, "c": 0o020000, "b": 0o060000}
 
 
@@ -167,8 +135,8 @@ class NameUnknown(Exception):
     """`list` prints "?" for what is no UTF-8."""
 
 
-def printed(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The items of `list --json-lines`: times to the microsecond, no contents."""
+def printed(chunks: Iterable[bytes]) -> Iterator[dict[Any, Any]]:
+    """The items of `list --json-lines` as raw ones: times to the microsecond, no contents."""
     kept = b""
     for chunk in chunks:
         *lines, kept = (kept + chunk).split(b"\n")
@@ -178,17 +146,18 @@ def printed(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         yield _printed(kept)
 
 
-def _printed(line: bytes) -> dict[str, Any]:
+def _printed(line: bytes) -> dict[Any, Any]:
     try:
         found = json.loads(line)
         if "?" in found["path"]:
             raise NameUnknown
         at = datetime.fromisoformat(found["mtime"]).replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-        found["mtime"] = at // timedelta(microseconds=1) * 1000
-        found["mode"] = _LETTERS.get(found.get("type", "-"), 0o100000) | bits(str(found.get("mode", "")))
-    except (ValueError, TypeError, KeyError):
+        raw = {name.encode(): value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value for name, value in found.items()}
+        raw[b"mtime"] = at // timedelta(microseconds=1) * 1000
+        raw[b"mode"] = _LETTERS.get(found.get("type", "-"), 0o100000) | bits(str(found.get("mode", "")))
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise Unreadable("borg printed an item that is no JSON") from None
-    return dict(found)
+    return raw
 
 
 def bits(letters: str) -> int:
@@ -205,14 +174,13 @@ def _chunks(descriptor: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _source(form: str, folder: str) -> Iterator[dict[str, Any]]:
-    if form == "raw":
-        from pathlib import Path
+def _source(form: str, folder: str) -> Iterator[Mapping[Any, Any]]:
+    if form == "printed":
+        return printed(_chunks(0))
+    from backends.backups.item_files import ItemFiles
+    from backends.backups.msgpack_items import raw_items
 
-        from backends.backups.msgpack_items import raw_items
-
-        return raw_items(sorted(Path(folder).iterdir()))
-    return (printed if form == "printed" else dumped)(_chunks(0))
+    return raw_items(ItemFiles(folder, 0).parts())
 
 
 def _said(count: int) -> None:
@@ -220,8 +188,9 @@ def _said(count: int) -> None:
 
 
 def main(words: list[str]) -> int:
-    """`FILE json|printed|raw [FOLDER]`: the file is there already, empty and private."""
+    """`FILE printed|raw [FOLDER]`: the file is there already, empty and private; the tool's output comes on standard input."""
     path, form, folder = words[0], words[1], words[2] if len(words) > 2 else ""
+    gc.disable()  # rows hold one another in no circle
     try:
         database = sqlite3.connect(path)
         writer = Writer(database, _said)
@@ -233,10 +202,7 @@ def main(words: list[str]) -> int:
         return NO_SPACE
     except NameUnknown:
         return NAME_UNKNOWN
-    except Unreadable as error:
-        print(error, file=sys.stderr)
-        return DAMAGED
-    except Exception as error:  # noqa: BLE001 - `Damaged` of the raw form, without importing the family
+    except (Unreadable, OverflowError, MemoryError) as error:
         print(error, file=sys.stderr)
         return DAMAGED
     return 0

@@ -184,7 +184,7 @@ async def test_borg(site: Site) -> None:
     """R31 in borg's archive: while it is read esc leaves at once; then its folders answer."""
     site.run("borg", "init", "-e", "none")
     site.run("borg", "create", "::share-one", str(site.share))
-    site.gate.write_text("dump-archive")
+    site.gate.write_text("dump-archive-items")
     app = ConsoleApp(site.desk)
     async with app.run_test(size=(120, 40)) as pilot:
         await site.open(app, pilot, "attic")
@@ -208,7 +208,7 @@ async def test_an_archive_that_goes_meanwhile(site: Site) -> None:
     """Said once, in the place of the files; not read again and again."""
     site.run("borg", "init", "-e", "none")
     site.run("borg", "create", "::share-one", str(site.share))
-    site.gate.write_text("dump-archive")
+    site.gate.write_text("dump-archive-items")
     app = ConsoleApp(site.desk)
     async with app.run_test(size=(80, 24)) as pilot:
         await site.open(app, pilot, "attic")

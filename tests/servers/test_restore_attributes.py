@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from backends.backups.attributes import ACCESS, DEFAULT, acl_bytes, of_borg, of_pax, same_value
-from backends.backups.borg_rows import exact
 from backends.restore import attributes
 from backends.restore.lines import spooled
 from backends.restore.model import Destination
@@ -98,7 +97,7 @@ def test_acls_are_read_from_every_form() -> None:
     assert acl_bytes(b"user::rw-\nuser:bob:r--:5001\ngroup::r--\nmask::r--\nother::---") == FOR_BOB
     assert of_pax({"SCHILY.acl.access": "user::rw-,user:5001:r--,group::r--,mask::r--,other::---", "path": "x"}) == ((ACCESS, FOR_BOB),)
     assert acl_bytes(b"user::rw-\ngroup::r--\nother::---") == b"" and acl_bytes(b"user:bob:r--\n") is None and acl_bytes(b"nonsense") is None
-    found = of_borg({"acl_default": "user::rwx\ngroup::r-x\nother::---", "xattrs": {"user.a": "\x7f00ff", b"user.\xff": None}}, exact)
+    found = of_borg({b"acl_default": b"user::rwx\ngroup::r-x\nother::---", b"xattrs": {b"user.a": b"\0\xff", b"user.\xff": None}})
     assert found == ((DEFAULT, acl((1, 7, NOBODY), (4, 5, NOBODY), (32, 0, NOBODY))), (b"user.a", b"\0\xff"), (b"user.\xff", b""))
     swapped = FOR_BOB[:4] + FOR_BOB[12:20] + FOR_BOB[4:12] + FOR_BOB[20:]
     assert same_value(ACCESS, FOR_BOB, swapped) and not same_value(b"user.x", FOR_BOB, swapped)

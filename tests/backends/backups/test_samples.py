@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -196,21 +195,3 @@ def test_borg_capabilities_and_names() -> None:
     assert {name: borg_json.series(name) for name in names} == names
     words = ["borg", "create", "--exclude", "*.o", "-C", "lz4", "::a", "/srv/a", "--comment", "x", "--stats", "rel", "--", "-odd"]
     assert borg_json.source_paths(words) == ("/srv/a", "/rel", "/-odd")
-
-
-def _dump(*more: str, step: int = 7) -> Iterator[bytes]:
-    """In chunks that end anywhere."""
-    raw = "".join(line + "\n" for line in ["{", '    "_items": [', *more]).encode()
-    yield from (raw[at : at + step] for at in range(0, len(raw), step))
-
-
-def test_borg_dumps_that_are_cut_are_damage() -> None:
-    item = ['    {', '        "mode": 33188,', '        "mtime": 1,', '        "path": "\\u007f612fff"', "    },"]
-    last = [*item[:-1], "    }"]
-    for step in (1, 7, 64, 10_000):
-        whole = list(borg_json.items(index_build.dumped(_dump(*item, *item, *last, "    ]", "}", step=step))))
-        assert [one.entry.path for one in whole] == [b"/a/\xff"] * 3
-    assert not list(borg_json.items(index_build.dumped(_dump("    ]", "}"))))
-    for broken in (item, item[:3], [*item[:1], "        garbage", "    }", "    ]"], []):
-        with pytest.raises(Damaged):
-            list(borg_json.items(index_build.dumped(_dump(*broken))))
