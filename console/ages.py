@@ -58,12 +58,12 @@ def stamp(at: datetime | None, timezone: str = "UTC") -> str:
     return at.astimezone(zone(timezone)).strftime("%Y-%m-%d %H:%M") if at else ""
 
 
-_MOMENT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|\+00:00)")
+_MOMENT = re.compile(r"\b\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?(?:Z|\+00:00)| \d\d:\d\d UTC\b)")
 
 
 def local(text: str, timezone: str = "UTC") -> str:
     """The text with the UTC moments in it as people at the site read them: "2026-11-24 09:05"."""
-    return _MOMENT.sub(lambda found: stamp(datetime.fromisoformat(found.group(0)), timezone), text) if "T" in text else text
+    return _MOMENT.sub(lambda found: stamp(datetime.fromisoformat(found.group(0).replace(" UTC", "+00:00")), timezone), text) if "T" in text else text
 
 
 def clock(timezone: str = "UTC") -> str:

@@ -52,7 +52,7 @@ class BackupPlanScreen(PaperScreen):
             self.wrong = error
             self.say("Nothing was done. enter looks again, esc goes back", "bad")
             return
-        self.trail.show([(f" {self.plan.summary}", "bar")])
+        self.trail.show([(f" {local(self.plan.summary, self.desk.config.timezone)}", "bar")])
         if self.plan.missing:
             self.say(f"It is refused; the reasons are above. O: {self._aside[1]}", "bad")
         else:
@@ -73,7 +73,7 @@ class BackupPlanScreen(PaperScreen):
         goes = [step for step in self.plan.steps if not step.after.startswith("kept")]
         stays = [step for step in self.plan.steps if step.after.startswith("kept")]
         for title, steps, tone in (("Goes" if stays or self._change.verb == "forget" else "What changes", goes, "bad"), ("Stays, and why", stays, "ok")):
-            out += [*heading(title, width, str(len(steps))), *(_row(step, tone, width) for step in steps)] if steps else []
+            out += [*heading(title, width, str(len(steps))), *(_row(replace(step, what=local(step.what, zone)), tone, width) for step in steps)] if steps else []
         return out
 
     async def override(self) -> None:

@@ -43,7 +43,7 @@ from backends.backups.tools import BackupTool
 from backends.contract import Health, Page, Site, now
 from backends.errors import BackendError, Invalid, NotFound
 from backends.polling import LiveReader, Polled
-from backends.text import clean
+from backends.text import amount, clean
 from backends.threads import in_thread
 
 FRESH = 60.0
@@ -185,7 +185,7 @@ class ToolBackend(Browsing, BackupPlans):
         """Each job that left a snapshot, is configured or is expected."""
         listed, stale, at = await self.published()
         damaged = sum(not one.readable for one in listed)
-        note = f"{damaged} snapshots can't be read" if damaged else ""
+        note = f"{amount(damaged, 'snapshot')} can't be read" if damaged else ""
         runs = await in_thread(self._deadline, self.records.runs)
         return page_of_jobs(self._rows(listed, runs, stale, at), query, offset, limit, note)
 

@@ -115,7 +115,8 @@ def private_text(plan: RestorePlan, report: RestoreReport, lost: Sequence[str] =
     lines = [f"Restore {report.run}: {report.result}. Snapshot {plan.wanted.snapshot[:12]} of {plan.snapshot_host or '?'} to {_where(plan)}."]
     if report.counts:
         lines.append("; ".join(f"{count:,} {WORDS.get(word, word)}" for word, count in sorted(report.counts.items())) + ".")
-    lines.append("Audited against the snapshot." if report.audited else "NOT audited: nothing is proven.")
+    if report.result != "undone":  # what lies there now is what was there before: no snapshot says how it must be
+        lines.append("Audited against the snapshot." if report.audited else "NOT audited: nothing is proven.")
     if plan.wanted.overrides:
         lines.append(f"Set aside by an admin ({', '.join(plan.wanted.overrides)}): {plan.wanted.override_reason}")
     if why:

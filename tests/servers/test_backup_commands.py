@@ -63,7 +63,7 @@ def test_a_backup_from_the_command_line_to_its_end(site: Path) -> None:
     code, shown, _ = deskside(site, "run", "whole", "--yes", "--reason", "before the move")
     assert code == 0 and shown.startswith("Done: Back up whole now")
     code, shown, _ = deskside(site, "run", "lacking", "--yes", "--json")
-    assert code == 3 and shown["item"]["outcome"] == "partial" and "not-there" in shown["item"]["text"]
+    assert code == 3 and shown["item"]["outcome"] == "partial" and "1 thing could not be read" in shown["item"]["text"] and "not-there" in shown["item"]["text"]
     assert deskside(site, "run", "no-such-job", "--yes")[0] == 5
     code, shown, _ = deskside(site, "runs", "--backend", "vault", "--json")
     assert code == 0 and {(item["result"], item["job"].split(":")[0] == "other") for item in shown["items"]} == {("ok", False), ("partial", True)}
