@@ -225,5 +225,5 @@ async def check_ticket(desk: Desk, ticket: str) -> str:
         backend, ident = await _ticket_backend(desk, ticket)
         await backend.ticket(ident)
     except BackendError as error:
-        raise Invalid(f"ticket {ticket}: {error.text}") from None
+        raise Invalid(f"ticket {ticket}: {error.title.lower()}" if error.text.endswith(ticket) else f"ticket {ticket}: {error.text}") from None
     return f"tickets:{backend.name}:{ident}"

@@ -226,6 +226,7 @@ class BackupPlans:
         try:
             new = await in_thread(self._deadline + 30, self.tool.mark, one, held)
             await in_thread(self._deadline, self.records.renamed, one.id, new)
+            text = f"its id is {new[:8]} from now on" if new != one.id else ""
         except BackendError as error:
             if not held:
                 raise

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 from datetime import UTC, datetime, timedelta
 
 from backends.backups.forgetting import most_at_once, refusals
-from backends.backups.model import Protection, Snapshot
+from backends.backups.model import Entry, Protection, Snapshot
+from backends.backups.owner_names import OwnerNames
 from backends.backups.protection import protection
 from backends.backups.restic_json import moment, nanoseconds
 from backends.backups.selecting import batches, checked_selection
@@ -70,3 +72,17 @@ def test_selections() -> None:
     assert checked_selection([b"/a/b", b"a", b"/a/", b"/ab"]) == [b"/a", b"/ab"] and checked_selection([b"/", b"/x"]) == [b"/"]
     assert [len(group) for group in batches([b"/%08d" % n for n in range(4500)])] == [2000, 2000, 500]
     assert [len(group) for group in batches([b"/" + b"x" * 60_000] * 3)] == [1, 1, 1]
+
+
+def test_an_owner_has_the_name_it_was_seen_with_on_its_own_host() -> None:
+    """restic's `ls` tells numbers: another host's number never gets this host's name."""
+    names = OwnerNames()
+    listed = Entry(b"/srv/a", "a", "file", user="0", group="0", uid=0, gid=0)
+    assert names.named("elsewhere", listed) is listed
+    here = names.named(socket.gethostname(), listed)
+    assert (here.user, here.group) == ("root", "root")
+    names.learn("elsewhere", Entry(b"/srv/b", "b", "file", user="toor", group="wheel", uid=0, gid=0))
+    there = names.named("elsewhere", listed)
+    assert (there.user, there.group, names.named("third", listed).user) == ("toor", "wheel", "0")
+    unknown = Entry(b"/srv/c", "c", "file", user="3999999", group="", uid=3999999)
+    assert names.named(socket.gethostname(), unknown) is unknown
