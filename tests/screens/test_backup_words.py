@@ -9,6 +9,8 @@ from backends.restore.model import Destination, Preview, RestoreEvent, RestorePl
 from backends.restore.reporting import private_text
 from backends.text import amount
 from console.ages import local
+from console.jobs import Job
+from screens.jobs import job_lines
 from screens.plan_lines import plan_lines
 from screens.restore_lines import Progress, view_lines
 from widgets.toned import Line
@@ -66,3 +68,15 @@ def test_a_phase_that_was_cut_off_is_not_drawn_as_done() -> None:
     shown = words(view_lines(row("fetching", interrupted=True), PLAN, None, told, ZONE, 100))
     assert "  fetch     █████···············  was cut off here" in shown
     assert "  fetch     " + "█" * 20 + "  " in words(view_lines(row("failed"), PLAN, None, told, ZONE, 100)), "over, its last figure untold"
+
+
+def test_a_job_says_what_it_does_and_what_it_says_fits() -> None:
+    running = Job("1", "backups", "ana", "2026-11-30T19:13:26Z", "running", "8 of 30 files, 456 MiB of 1.4 GiB", 46957490, 150000000, label="Back up share now")
+    partial = Job("2", "backups", "ana", "2026-11-30T19:13:26Z", "done", "PARTIAL: Back up web now - 1 thing could not be read: /srv/gone", result={"outcome": "partial"}, label="Back up web now")
+    long = Job("3", "restore", "ana", "2026-11-30T19:13:26Z", "failed", "Busy: " + "since 2026-11-30 19:11 UTC " * 20, label="Restore r1")
+    head, text = words(job_lines(running, ZONE, 80))
+    assert head.split("  ")[0] == " running" and "Back up share now" in head and "2026-11-30 13:13" in head and head.endswith(" 31 %") and text.strip() == running.text
+    assert [line.strip() for line in words(job_lines(partial, ZONE, 80))][1:] == ["1 thing could not be read: /srv/gone"] and words(job_lines(partial, ZONE, 80))[0].startswith(" partial ")
+    for width in (80, 200):
+        lines = words(job_lines(long, ZONE, width))
+        assert len(lines) == 3 and max(map(len, lines)) <= width and "Busy: since 2026-11-30 13:11" in lines[1]
