@@ -81,7 +81,7 @@ def said(job: Job, timezone: str) -> tuple[str, str]:
     """(what it does, what it says without saying that again), moments as they are read at the site."""
     label, text = local(clean(job.label or job.kind), timezone), local(clean(job.text), timezone)
     short = text.partition(": ")[2] if text.casefold().startswith((f"{job.state}: ", "partial: ")) else text
-    return label, short.removeprefix(label).removeprefix(" - ") if short.startswith(label) else short
+    return label, short.removeprefix(f"{label} - ")
 
 
 def job_lines(job: Job, timezone: str, width: int) -> list[Line]:
@@ -90,11 +90,12 @@ def job_lines(job: Job, timezone: str, width: int) -> list[Line]:
     word = outcome if job.state == "done" and outcome not in ("", "done") else job.state
     label, text = said(job, timezone)
     share = f"{min(99, job.done * 100 // job.total)} %" if job.total and job.state == "running" else ""
-    room = max(16, min(60, width - 48))
+    began = local(job.started, timezone)[0 if width >= 100 else 5 : 16]
+    room = max(16, min(70, width - 32 - len(began)))
     lines = wrap(text, max(20, width - 14))
     shown = [*lines[:1], lines[1] if len(lines) == 2 else fit(" ".join(lines[1:]), max(20, width - 14))] if len(lines) > 1 else lines
     head: Line = (
         (" " + fit(word, 12), _TONE.get(word, "")), (fit(label, room) + " ", ""), (fit(job.actor, 10) + " ", "accent"),
-        (fit(local(job.started, timezone)[:16], 17), "dim"), (fit(share, 5, "right"), "accent"),
+        (began + " ", "dim"), (fit(share, 5, "right"), "accent"),
     )  # fmt: skip
     return [head, *(((" " * 13 + line, "dim"),) for line in shown if line)]

@@ -75,8 +75,10 @@ def test_a_job_says_what_it_does_and_what_it_says_fits() -> None:
     partial = Job("2", "backups", "ana", "2026-11-30T19:13:26Z", "done", "PARTIAL: Back up web now - 1 thing could not be read: /srv/gone", result={"outcome": "partial"}, label="Back up web now")
     long = Job("3", "restore", "ana", "2026-11-30T19:13:26Z", "failed", "Busy: " + "since 2026-11-30 19:11 UTC " * 20, label="Restore r1")
     head, text = words(job_lines(running, ZONE, 80))
-    assert head.split("  ")[0] == " running" and "Back up share now" in head and "2026-11-30 13:13" in head and head.endswith(" 31 %") and text.strip() == running.text
+    assert head.split("  ")[0] == " running" and "Back up share now" in head and " 11-30 13:13" in head and head.endswith(" 31 %") and text.strip() == running.text
     assert [line.strip() for line in words(job_lines(partial, ZONE, 80))][1:] == ["1 thing could not be read: /srv/gone"] and words(job_lines(partial, ZONE, 80))[0].startswith(" partial ")
+    restored = Job("4", "restore", "ana", "2026-11-30T19:13:26Z", "done", "Restore r1: done. 1 new.", label="Restore r1")
+    assert words(job_lines(restored, ZONE, 200))[1].strip() == restored.text and "2026-11-30 13:13" in words(job_lines(restored, ZONE, 200))[0]
     for width in (80, 200):
         lines = words(job_lines(long, ZONE, width))
         assert len(lines) == 3 and max(map(len, lines)) <= width and "Busy: since 2026-11-30 13:11" in lines[1]
