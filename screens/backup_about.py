@@ -12,7 +12,7 @@ from backends.errors import BackendError
 from backends.restore.model import Drill
 from backends.text import amount, clean
 from backends.threads import in_thread
-from console.ages import age, span, stamp
+from console.ages import age, allowed, span, stamp
 from console.sizes import size
 from screens.backup_source import PROTECTION_TONE
 from screens.backup_verbs import BackupVerbs, configured_job
@@ -115,7 +115,7 @@ def _job_lines(row: BackupRow | None, job: BackupJob | None, zone: str, width: i
     columns = 2 if width >= 120 else 1
     return fields([
         ("state", f"{row.protection}  {row.stale or row.text}", PROTECTION_TONE.get(row.protection, "")), ("last", f"{stamp(row.last_success, zone)} ({age(row.last_success) or 'never'})", ""),
-        ("RPO", span(row.rpo) if row.rpo else "not set", "" if row.rpo else "dim"), ("schedule", row.schedule or "not known", "" if row.schedule else "dim"), ("keeps", keep, ""),
+        ("RPO", allowed(row.rpo) if row.rpo else "not set", "" if row.rpo else "dim"), ("schedule", row.schedule or "not known", "" if row.schedule else "dim"), ("keeps", keep, ""),
         ("job", job.name if job is not None else "not in the configuration", "" if job is not None else "dim"), ("can't run", job.why_not if job is not None else "", "warn"),
     ], width, columns)  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from console.ages import age, span, stamp
+from console.ages import age, allowed, last, stamp
 from console.desk import Desk
 from console.sizes import size
 from screens.sources import Source
@@ -59,7 +59,7 @@ class BackupSource(Source):
         moment = now()
         why = f"stale {age(job.at, moment)}: {job.stale}" if job.stale else job.text
         cells = (
-            str(job.protection), age(job.last_success, moment), job.name, why, span(job.rpo) if job.rpo else "", size(job.size),
+            str(job.protection), last(job.last_success, moment), job.name, why, allowed(job.rpo) if job.rpo else "", size(job.size),
             str(job.snapshots), job.repository, job.tool, age(job.at, moment),
         )  # fmt: skip
         tone = "dim" if job.stale else PROTECTION_TONE.get(job.protection, "")

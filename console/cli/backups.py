@@ -12,7 +12,7 @@ from backends.backups.contract import ComparesLive, FindsVersions, ListsRuns, Ma
 from backends.backups.model import BackupQuery, Entry, LiveDifference, RunQuery, Snapshot, SnapshotQuery
 from backends.errors import BackendError, Invalid, Unsupported
 from backends.text import clean
-from console.ages import age
+from console.ages import last
 from console.cli import restores
 from console.cli.backup_choice import can, with_snapshot
 from console.cli.backup_work import add_work
@@ -99,7 +99,7 @@ async def list_backups(desk: Desk, args: argparse.Namespace, out: Output) -> int
         if page.note:
             out.warn(f"{backend.name}: {page.note}")
         return [
-            {**dataclasses.asdict(row), "protection": str(row.protection), "age": age(row.last_success), "shown": size(row.size)}
+            {**dataclasses.asdict(row), "protection": str(row.protection), "age": last(row.last_success), "shown": size(row.size)}
             for row in page.items
         ]
 

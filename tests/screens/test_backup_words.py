@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from backends.contract import Change, Plan, Step
 from backends.restore.model import Destination, Preview, RestoreEvent, RestorePlan, RestoreReport, RunRow, Wanted
 from backends.restore.reporting import private_text
 from backends.text import amount
-from console.ages import local
+from console.ages import allowed, last, local
 from console.jobs import Job
 from screens.jobs import job_lines
 from screens.plan_lines import plan_lines
@@ -82,3 +82,9 @@ def test_a_job_says_what_it_does_and_what_it_says_fits() -> None:
     for width in (80, 200):
         lines = words(job_lines(long, ZONE, width))
         assert len(lines) == 3 and max(map(len, lines)) <= width and "Busy: since 2026-11-30 13:11" in lines[1]
+
+
+def test_ages_say_what_is_allowed_and_what_lies_ahead() -> None:
+    now = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    assert [allowed(hours * 3600.0) for hours in (0.5, 1, 26, 47, 48, 200)] == ["30m", "1h", "26h", "47h", "2d", "8d"]
+    assert [last(now - timedelta(hours=hours), now) for hours in (-72, -0.1, 0, 5)] == ["+3d", "now", "now", "5h"] and last(None) == ""

@@ -49,10 +49,10 @@ host = "other"
     return place
 
 
-def deskside(place: Path, *words: str) -> tuple[int, Any, str]:
+def deskside(place: Path, *words: str, noun: tuple[str, ...] = ("backups",)) -> tuple[int, Any, str]:
     """(exit code, JSON or text, standard error)."""
     done = subprocess.run(
-        [sys.executable, "-m", "console", "--config", str(place / "config.toml"), "--data", str(place / "data"), "backups", *words], cwd=ROOT,
+        [sys.executable, "-m", "console", "--config", str(place / "config.toml"), "--data", str(place / "data"), *noun, *words], cwd=ROOT,
         env={"PATH": os.environ["PATH"], "HOME": str(place)}, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     return done.returncode, json.loads(done.stdout) if "--json" in words and done.stdout else done.stdout, done.stderr
@@ -81,6 +81,8 @@ def test_one_broken_repository_stops_no_other(site: Path) -> None:
     assert deskside(site, "snapshots", "--backend", "gone")[0] == 5
     assert deskside(site, "snapshots", "--backend", "typo")[0] == 5
     assert deskside(site, "files", "ffffffff")[0] == 5
+    found = {line.split()[1]: line.split()[0] for line in deskside(site, noun=("doctor",))[1].splitlines() if "backups." in line.split()[1]}
+    assert (found["backups.gone"], found["backups.vault"]) == ("FAIL", "OK"), "the doctor asks the repository, too"
     assert deskside(site, "check", "--yes")[0] == 2, "which repository was not said"
 
 

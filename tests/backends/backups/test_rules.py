@@ -34,6 +34,7 @@ def test_states_by_the_policy() -> None:
     assert word(1, (69, 100, 101)) is Protection.OK, "two nights do not say what is usual"
     assert word(1, (), (60, 100, 100, 100)) is Protection.SUSPICIOUS
     assert word(1, (), (), (11 * GB, GB, GB, GB, 900 * GB)) is Protection.SUSPICIOUS and word(1, (), (), (9 * GB, GB, GB, GB, 900 * GB)) is Protection.OK
+    assert "has 99 % fewer bytes" in protection([NOON] * 4, [6, GB, GB, GB], None, NOON)[1], "six bytes are not nothing"
     assert word(1, partial="12 files") is Protection.PARTIAL and word(40, partial="12 files") is Protection.LATE
     assert word(1, failed="disk full") is Protection.FAILED
     assert protection([], [], 60.0, NOON)[0] is Protection.NEVER and protection([], [], 60.0, NOON, failed="x") == (Protection.FAILED, "x")
