@@ -21,7 +21,7 @@ SMALL = 50 * 1024 * 1024
 
 
 def _span(seconds: float) -> str:
-    return f"{seconds / 86400:.0f}d" if seconds >= 172800 else f"{seconds / 3600:.0f}h" if seconds >= 3600 else f"{seconds / 60:.0f}m"
+    return f"{seconds // 86400:.0f}d" if seconds >= 172800 else f"{seconds // 3600:.0f}h" if seconds >= 3600 else f"{seconds // 60:.0f}m"
 
 
 def protection(

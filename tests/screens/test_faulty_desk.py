@@ -97,3 +97,15 @@ async def test_the_list_stays_when_the_system_goes(desk: Desk) -> None:
         lists.clear()
         await pilot.press("R")
         await until(pilot, lambda: "stale" not in shown(app) and "Jam 1" in shown(app))
+
+
+async def test_a_pane_that_was_hidden_says_in_full_what_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.collector.ensure_collector", lambda config: None)
+    parts = (BackendConfig("tickets", "desk", "embedded"), BackendConfig("backups", "demo", "demo"), BackendConfig("backups", "far", "no-such"))
+    desk = Desk(Config(site_name="Test County", data=tmp_path, driver="stock", backends=parts), Identity(Actor("ana", "Ana", "admin"), 0))
+    app = ConsoleApp(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "1 Tickets" in shown(app))
+        await pilot.press("3")
+        await until(pilot, lambda: "far: left out: " in shown(app))
+    await desk.close()
