@@ -134,7 +134,7 @@ class BackupPlans:
         state = await in_thread(self._deadline, self.records.state)
         missing = []
         if state.get("forgot") and now() - datetime.fromisoformat(state["forgot"]) < UNDO_DAYS and not change.values.get("now"):
-            missing.append("snapshots were forgotten less than a day ago: until the prune that can be undone (ask for it with now)")
+            missing.append("snapshots were forgotten less than a day ago: wait a day, or allow it (--now, on the screen O)")
         if state.get("check_ok") is False:
             missing.append(f"the last check found damage: {state.get('check_text', '')}")
         effects = ("what was forgotten can't be brought back afterwards", "nobody else can write to the repository meanwhile")

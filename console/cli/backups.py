@@ -123,7 +123,9 @@ async def repositories(desk: Desk, args: argparse.Namespace, out: Output) -> int
     rows: list[dict[str, Any]] = []
     for place in desk.backends("backups"):
         try:
-            for item in await (await desk.backend("backups", place.name)).repositories():
+            backend, old = await desk.backend("backups", place.name), list[str]()
+            for item in await _now(backend, out, backend.repositories, old):
+                item = dataclasses.replace(item, reachable=False, text=item.text or "does not answer now; seen before") if old else item
                 rows.append({**dataclasses.asdict(item), "shown": size(item.size), "grew": _grew(item.growth), "check": item.check_text or "never checked from here"})
         except BackendError as error:
             rows.append({"id": place.name, "name": place.name, "tool": place.adapter, "location": "", "reachable": False, "text": error.sentence()})

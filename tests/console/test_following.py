@@ -25,6 +25,8 @@ async def test_a_system_whose_poll_fails_is_down_also_where_none_ever_succeeded(
 
     noted("ok", "")
     assert await following.look() == set()
+    desk.want_polls()
+    assert desk.live.take_wanted() == [("devices", "here")], "R asks the collector, too"
     noted("stale", "log-in refused: the password does not open it")
     assert await following.look() == {"devices"}
     assert (opened.health.word, opened.health.text) == ("down", "log-in refused: the password does not open it")

@@ -126,6 +126,8 @@ def test_a_list_the_collector_saw_is_said_to_be_old_when_the_repository_does_not
         for verb in ("snapshots", "runs"):
             code, shown, errors = deskside(site, verb, "--backend", "vault", "--json")
             assert code == 3 and shown["items"] and "password" in errors and "was seen before" in errors, (verb, errors)
+        code, shown, _ = deskside(site, "repositories", "--json")
+        assert code == 3 and [(item["name"], item["reachable"]) for item in shown["items"]] == [("gone", False), ("vault", False)]
     finally:
         (site / "pass").write_text("p\n")
 
