@@ -345,7 +345,7 @@ def _steps(plan: RestorePlan) -> list[Step]:
         newer = preview.counts.get("newer", 0)
         steps.append(Step("replaced", f"live: {amount(preview.replaces, 'file')}" + (f", {newer:,} NEWER than the backup" if newer else ""), "as in the backup"))
     if preview.removes:
-        steps.append(Step("taken away", f"{preview.removes:,} files and folders that came later", "kept for undo"))
+        steps.append(Step("taken away", ("1 file or folder" if preview.removes == 1 else f"{preview.removes:,} files and folders") + " that came later", "kept for undo"))
     for status in ("same", "blocked"):
         if preview.counts.get(status):
             steps.append(Step(status, amount(preview.counts[status], "file"), "left as they are"))

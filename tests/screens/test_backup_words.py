@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+from backends.backups.model import BackupRow, Protection
 from backends.contract import Change, Plan, Step
 from backends.restore.model import Destination, Preview, RestoreEvent, RestorePlan, RestoreReport, RunRow, Wanted
-from backends.restore.reporting import private_text
+from backends.restore.reporting import private_text, public_sentence
 from backends.text import amount
 from console.ages import allowed, last, local
 from console.jobs import Job
+from screens.backup_source import why
 from screens.jobs import job_lines
 from screens.plan_lines import plan_lines
 from screens.restore_lines import Progress, view_lines
@@ -62,6 +65,11 @@ def test_a_report_is_read_at_the_site_and_an_undo_is_not_called_audited() -> Non
     assert "audited" not in "".join(words(view_lines(row("undone"), PLAN, undone, Progress(), ZONE, 100)))
 
 
+def test_a_requester_reads_a_sentence() -> None:
+    said = [public_sentence(PLAN, "partial", Counter(put=put, failed=failed)).partition("UTC: ")[2] for put, failed in ((1, 1), (2, 3))]
+    assert said == ["1 file is there and checked, 1 is not.", "2 files are there and checked, 3 are not."]
+
+
 def test_a_phase_that_was_cut_off_is_not_drawn_as_done() -> None:
     told = Progress()
     told.hear([RestoreEvent(1, 1.0, "r1", "preflight", "finished"), RestoreEvent(2, 2.0, "r1", "fetch", "progress", files=1, files_total=4)])
@@ -88,3 +96,5 @@ def test_ages_say_what_is_allowed_and_what_lies_ahead() -> None:
     now = datetime(2026, 11, 30, 12, tzinfo=UTC)
     assert [allowed(hours * 3600.0) for hours in (0.5, 1, 26, 47, 48, 200)] == ["30m", "1h", "26h", "47h", "2d", "8d"]
     assert [last(now - timedelta(hours=hours), now) for hours in (-72, -0.1, 0, 5)] == ["+3d", "now", "now", "5h"] and last(None) == ""
+    seen = [BackupRow("old", "j", "j", "/r", "restic", Protection.UNKNOWN, None, None, 0, None, "", "no answer", now - timedelta(minutes=minutes), stale) for minutes, stale in ((0, "gone"), (7, "gone"), (7, ""))]
+    assert [why(job, now) for job in seen] == ["stale: gone", "stale 7m: gone", "no answer"]
