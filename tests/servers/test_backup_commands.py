@@ -115,6 +115,7 @@ def test_a_list_the_collector_saw_is_said_to_be_old_when_the_repository_does_not
     from backends.polling import Polled
     from console.live import Live
 
+    assert deskside(site, "run", "whole", "--yes")[0] == 0
     seen = deskside(site, "snapshots", "--backend", "vault", "--json")[1]["items"]
     plain = [{key: value for key, value in item.items() if key not in ("shown", "hold")} for item in seen]
     for item in plain:
@@ -133,6 +134,7 @@ def test_a_list_the_collector_saw_is_said_to_be_old_when_the_repository_does_not
 
 
 def test_a_drill_is_shown_before_it_is_begun_and_a_locked_repository_is_busy(site: Path) -> None:
+    assert deskside(site, "run", "whole", "--yes")[0] == 0
     code, shown, _ = deskside(site, "drill", "vault", "--dry-run")
     assert code == 0 and "Rehearse a restore of" in shown and "scratch: " in shown and " -> " not in shown
     lock = site / "repo/locks"
