@@ -120,6 +120,19 @@ class Plan:
     public: str = ""
     """What leaves the house, in words with recipients ("PUBLIC reply to a@b.org"), or ""."""
 
+    def before(self, step: Step) -> str:
+        """What a step starts from, in words; "" where it only tells: what a new record gets, a time or a place in backup work."""
+        return step.before or ("nothing" if self.change.target and self.change.domain != "backups" else "")
+
+    def told(self, step: Step) -> str:
+        """A step as plain text: "status: New -> Open", "time: about 1 s"."""
+        before = self.before(step)
+        return f"{step.what}: {before + ' -> ' if before else ''}{step.after or 'nothing'}"
+
+    def ended(self, word: str) -> str:
+        """The word of its outcome for people: what goes on in a job of its own has only started."""
+        return "started" if word == "done" and self.expected.get("job") == "started" else word
+
 
 OutcomeWord = Literal["done", "partial", "refused", "unknown"]
 

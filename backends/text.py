@@ -58,3 +58,8 @@ def _limit_marks(text: str) -> str:
 def plain(raw: bytes, *, one_line: bool = True, limit: int = LIMIT) -> str:
     """Bytes of unknown encoding as clean text: UTF-8, what is not becomes U+FFFD."""
     return clean(raw[: limit * 4].decode("utf-8", "replace"), one_line=one_line, limit=limit)
+
+
+def amount(number: int, one: str, many: str = "") -> str:
+    """A number with its word: "1 file", "1,204 files", "2 entries"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

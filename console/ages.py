@@ -17,6 +17,17 @@ def span(seconds: float) -> str:
     return f"{seconds / 31557600:.0f}y"
 
 
+def allowed(seconds: float) -> str:
+    """How old something may be: "26h" stays that and is not "1d"."""
+    return span(seconds) if seconds >= 172800 or seconds < 3600 else f"{seconds / 3600:.0f}h"
+
+
+def last(at: datetime | None, now: datetime | None = None) -> str:
+    """How long ago it was; "+3d" where a clock says that it will be."""
+    ahead = (at - (now or datetime.now(UTC))).total_seconds() if at is not None else 0.0
+    return f"+{span(ahead)}" if ahead > 600 else age(at, now)
+
+
 def age(at: datetime | None, now: datetime | None = None) -> str:
     """How long ago; "" for never. Under a minute it is "now": a list must not tick every second."""
     if at is None:
@@ -58,12 +69,12 @@ def stamp(at: datetime | None, timezone: str = "UTC") -> str:
     return at.astimezone(zone(timezone)).strftime("%Y-%m-%d %H:%M") if at else ""
 
 
-_MOMENT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|\+00:00)")
+_MOMENT = re.compile(r"\b\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?(?:Z|\+00:00)| \d\d:\d\d UTC\b)")
 
 
 def local(text: str, timezone: str = "UTC") -> str:
     """The text with the UTC moments in it as people at the site read them: "2026-11-24 09:05"."""
-    return _MOMENT.sub(lambda found: stamp(datetime.fromisoformat(found.group(0)), timezone), text) if "T" in text else text
+    return _MOMENT.sub(lambda found: stamp(datetime.fromisoformat(found.group(0).replace(" UTC", "+00:00")), timezone), text) if "T" in text else text
 
 
 def clock(timezone: str = "UTC") -> str:

@@ -181,7 +181,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self._show_bars()
 
     def retry_backends(self) -> None:
-        """Open again what failed."""
+        """Open again what failed, and look again at what is polled."""
+        self.desk.want_polls()
         if self._opening is None or self._opening.done():
             self._opening = asyncio.create_task(self._open())
 

@@ -12,6 +12,7 @@ from backends.backups.contract import TellsProgress
 from backends.backups.extraction import ToolEvent
 from backends.contract import Change, Plan
 from backends.errors import BackendError, Invalid
+from backends.text import amount
 from backends.threads import in_thread
 from console.desk import Desk
 from console.perform import Confirmation, Performed, perform
@@ -64,7 +65,7 @@ def words(event: ToolEvent) -> str:
         return f"{event.kind}: {event.text}"
     parts = [event.text] if event.text else []
     if event.files:
-        parts.append(f"{event.files:,} of {event.files_total:,} files" if event.files_total else f"{event.files:,} files")
+        parts.append(f"{event.files:,} of {amount(event.files_total, 'file')}" if event.files_total else amount(event.files, "file"))
     if event.bytes:
         parts.append(f"{size(event.bytes)} of {size(event.bytes_total)}" if event.bytes_total else size(event.bytes))
     return ", ".join(parts) or "working"

@@ -6,6 +6,7 @@ Making one costs nothing; each part is opened when it is first used. Never impor
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -135,6 +136,14 @@ class Desk:
         if opened.error is not None:
             raise opened.error
         return opened.backend
+
+    def want_polls(self) -> None:
+        """Ask the collector to look again now at all that it publishes; not more often than it allows itself."""
+        for places in self._opened.values():
+            for opened in places:
+                if self.live is not None and hasattr(opened.backend, "use_live"):
+                    with contextlib.suppress(BackendError):  # a busy or full disk: it looks at its usual time
+                        self.live.want(opened.config.domain, opened.config.name)
 
     async def open(self, done: Callable[[str, str], None] | None = None) -> None:
         """Open all that is not open yet, at once. `done(domain, name)` is called as each is open or has failed."""

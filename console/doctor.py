@@ -8,7 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,7 +52,7 @@ async def examine(desk: Desk) -> list[Finding]:
         except BackendError as error:
             found.append(Finding("fail", check.__name__.strip("_"), f"{error.title}: {error.text}", error.hint))
     await desk.open()
-    found += _backends(desk)
+    found += _backends(desk, await _repositories(desk))
     found += await _texts(desk)
     return found
 
@@ -205,12 +205,25 @@ def _terminal(desk: Desk) -> Iterator[Finding]:
         yield Finding("warn", "terminal", f"the locale is {encoding or 'not set'}", "Set LANG to a UTF-8 locale such as C.UTF-8.")
 
 
-def _backends(desk: Desk) -> Iterator[Finding]:
+async def _repositories(desk: Desk) -> dict[str, BackendError]:
+    """Repositories of backups that don't answer, by their names: that their program is there says little."""
+    wrong = {}
+    for place in desk.backends("backups"):
+        if place.error is None and hasattr(place.backend, "look"):
+            try:
+                await place.backend.look()
+            except BackendError as error:
+                wrong[f"backups.{place.name}"] = error
+    return wrong
+
+
+def _backends(desk: Desk, wrong: Mapping[str, BackendError]) -> Iterator[Finding]:
     for item in desk.config.backends:
         opened = desk.place(item.domain, item.name)
         label = f"{item.domain}.{item.name}"
-        if opened.error is not None:
-            yield Finding("fail", label, f"{opened.error.title}: {opened.error.text}", opened.error.hint)
+        error = opened.error or wrong.get(label)
+        if error is not None:
+            yield Finding("fail", label, f"{error.title}: {error.text}", error.hint)
         else:
             health = opened.health
             word: Word = "ok" if health is None or health.word == "ok" else "fail" if health.word == "down" else "warn"

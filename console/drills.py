@@ -30,6 +30,7 @@ from backends.restore.planning import Point, Setting, prepare
 from backends.restore.run_folder import Run, durable
 from backends.restore.runs import UndoWork
 from backends.restore.sampling import Sample, draw
+from backends.text import amount
 from backends.threads import in_thread
 from console.desk import Desk
 from console.restore_jobs import followed
@@ -127,7 +128,7 @@ class Drills:
             Step("sample", "", "the whole snapshot" if change.values.get("full") else f"seed {change.values['seed']}"),
             Step("scratch", "", str(scratch_of(self._desk))),
         )
-        return Plan(change, f"Start a rehearsal of {change.target}", steps, ("nothing live is touched; the scratch is taken away",), 1, expected={"job": "started"})
+        return Plan(change, f"Rehearse a restore of {change.target}", steps, ("nothing live is touched; the scratch is taken away",), 1, expected={"job": "started"})
 
     async def apply(self, plan: Plan, actor: Actor, op_id: str) -> Outcome:
         """Start the job."""
@@ -275,7 +276,7 @@ class Rehearsal:
         result: Any = "proven" if proven else "partial" if report is not None and report.result == "partial" else "failed"
         files, size = counts.get("put", 0), report.bytes if report is not None else 0
         rate = size / max(self._seconds, 0.001) / 1e6
-        said = f"{files:,} files in {self._seconds:.1f} s ({rate:.1f} MB/s), {self._opened} opened, {self._compared} compared with live"
-        text = (f"proven: {said}" if proven else f"{result}: {len(self.problems)} problems: {'; '.join(self.problems[:3])}. {said}") + (f"; stopped by {by}" if by else "")
-        method = f"the whole snapshot, {sample.seen:,} files" if full else sample.method(seed)
+        said = f"{amount(files, 'file')} in {self._seconds:.1f} s ({rate:.1f} MB/s), {self._opened} opened, {self._compared} compared with live"
+        text = (f"proven: {said}" if proven else f"{result}: {amount(len(self.problems), 'problem')}: {'; '.join(self.problems[:3])}. {said}") + (f"; stopped by {by}" if by else "")
+        method = f"the whole snapshot, {amount(sample.seen, 'file')}" if full else sample.method(seed)
         return Drill(self._backend, job, result, now(), None, False, full, self._snapshot.id, seed, method, files, size, round(self._seconds, 3), len(self.problems), text)

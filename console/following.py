@@ -29,6 +29,8 @@ class Following:
         self._silent: dict[tuple[str, str], float] = {}
         """Systems whose feed failed, with the moment their lists were last told so."""
         self._live_rev = -1
+        self._failed: dict[tuple[str, str], str] = {}
+        """What is polled and failed the last time, with why."""
 
     async def look(self) -> set[str]:
         """The domains in which something changed."""
@@ -39,7 +41,7 @@ class Following:
                 if opened.backend is not None and hasattr(opened.backend, "changes") and key not in self._busy:
                     asks.append(self._ask(key, opened))
         found = set(await asyncio.gather(*asks)) - {""}
-        return found | self._live()
+        return found | self._live() | await self._polls()
 
     async def _ask(self, key: tuple[str, str], opened: Opened) -> str:
         self._busy.add(key)
@@ -72,3 +74,24 @@ class Following:
         first = self._live_rev < 0
         self._live_rev, rows = self._desk.live.changed_since(max(0, self._live_rev))
         return set() if first else {row.domain for row in rows}
+
+    async def _polls(self) -> set[str]:
+        """What the collector polls is down while its last poll failed, also where none ever succeeded; well again when one does."""
+        if self._desk.live is None:
+            return set()
+        failed = {(one.domain, one.backend): one.error for one in self._desk.live.sources() if one.state == "stale"}
+        known, self._failed = self._failed, failed
+        changed: set[str] = set()
+        for domain in DOMAINS:
+            for opened in self._desk.backends(domain):
+                key = (domain, opened.name)
+                if opened.backend is None:
+                    self._failed.pop(key, None)  # it is still being opened
+                if opened.backend is None or failed.get(key) == known.get(key):
+                    continue
+                changed.add(domain)
+                try:
+                    opened.health = Health("down", failed[key]) if key in failed else await asyncio.wait_for(opened.backend.health(), DEADLINE)
+                except (BackendError, TimeoutError):
+                    self._failed[key] = "not known"  # asked again at the next look
+        return changed

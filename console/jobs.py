@@ -44,6 +44,8 @@ class Job:
     done: int = 0
     total: int = 0
     result: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+    """What it does, in words: "Back up share now"."""
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
@@ -132,7 +134,7 @@ class Jobs:
         state = str(result.get("state", "")) or ("running" if alive(place) else self._stopped(place))
         text = str(result.get("text") or last.get("text", "")) if state != "interrupted" else "its process ended without a result"
         return Job(ident, str(told.get("kind", "?")), str(told.get("actor", "?")), str(told.get("started", "")), state, text,
-                   int(last.get("done", 0)), int(last.get("total", 0)), result)  # fmt: skip
+                   int(last.get("done", 0)), int(last.get("total", 0)), result, _label(told))  # fmt: skip
 
     @staticmethod
     def _stopped(place: Path) -> str:
@@ -158,6 +160,21 @@ class Jobs:
         """Ask it to stop: it says so when it has."""
         place = self._place(ident)
         _write(place / "cancel.json", {"by": actor.login})
+
+
+_WORDS = {
+    "probe": "Probe all backends", "verify-ledger": "Verify the ledger", "export": "Export the tickets", "import": "Import tickets", "restore": "Restore",
+    "undo-restore": "Take back restore", "drill": "Rehearse",
+}  # fmt: skip
+
+
+def _label(told: Mapping[str, Any]) -> str:
+    kind, found = str(told.get("kind", "?")), told.get("spec")
+    spec = found if isinstance(found, dict) else {}
+    if spec.get("label"):
+        return str(spec["label"])
+    word = "Go on with restore" if kind == "restore" and spec.get("resume") else _WORDS.get(kind, kind)
+    return " ".join(str(part) for part in (word, spec.get("run", ""), spec.get("job", "") if kind == "drill" else "") if part)
 
 
 def alive(place: Path) -> bool:

@@ -13,6 +13,7 @@ from backends.contract import Change, Outcome, Plan, Writes
 from backends.errors import BackendError, Invalid, NotAllowed, Refused, Uncertain, Unsupported
 from backends.threads import in_thread
 from console.actions import ACTIONS, ROLES, only_half
+from console.ages import local
 
 if TYPE_CHECKING:
     from console.desk import Desk
@@ -197,11 +198,11 @@ async def _ticket_note(desk: Desk, ticket: str, plan: Plan, outcome: Outcome, re
     """An internal note on the ticket the work belongs to."""
     try:
         backend, ident = await _ticket_backend(desk, ticket)
-        steps = "; ".join(f"{step.what}: {step.before or 'nothing'} -> {step.after or 'nothing'}" for step in plan.steps)
-        body = f"{plan.summary} ({plan.change.domain}:{plan.change.backend}:{plan.change.target}): {outcome.word}. {steps}" + (
+        steps = "; ".join(map(plan.told, plan.steps))
+        body = f"{plan.summary} ({plan.change.domain}:{plan.change.backend}:{plan.change.target}): {plan.ended(outcome.word)}. {steps}" + (
             f" Reason: {reason}" if reason else ""
         )
-        change = Change("tickets", backend.name, "note", ident, values={"body": body})
+        change = Change("tickets", backend.name, "note", ident, values={"body": local(body, desk.config.timezone)})
         note = await backend.plan(change, desk.actor)
         await backend.apply(note, desk.actor, uuid.uuid4().hex)
     except BackendError as error:
@@ -224,5 +225,5 @@ async def check_ticket(desk: Desk, ticket: str) -> str:
         backend, ident = await _ticket_backend(desk, ticket)
         await backend.ticket(ident)
     except BackendError as error:
-        raise Invalid(f"ticket {ticket}: {error.text}") from None
+        raise Invalid(f"ticket {ticket}: {error.title.lower()}" if error.text.endswith(ticket) else f"ticket {ticket}: {error.text}") from None
     return f"tickets:{backend.name}:{ident}"

@@ -20,6 +20,7 @@ from backends.restore.runs import resume, take_back
 from backends.restore.staging import sweep
 from backends.text import clean
 from backends.threads import in_thread
+from console.ages import local
 from console.desk import Desk
 from console.perform import Confirmation, perform
 from console.restoring import Restores
@@ -151,9 +152,9 @@ async def record(desk: Desk, spec: Mapping[str, Any], report: RestoreReport, why
     except BackendError as error:
         said.append(f"the ledger's line could not be written: {error.title}")
     if spec.get("ticket"):
-        said.append(await _on_ticket(desk, str(spec["ticket"]), "note", report.private))
+        said.append(await _on_ticket(desk, str(spec["ticket"]), "note", local(report.private, desk.config.timezone)))
         if spec.get("tell_requester"):
-            said.append(await _on_ticket(desk, str(spec["ticket"]), "reply", report.public))
+            said.append(await _on_ticket(desk, str(spec["ticket"]), "reply", local(report.public, desk.config.timezone)))
     return " ".join(text for text in said if text)
 
 

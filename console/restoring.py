@@ -25,8 +25,8 @@ from backends.restore.run_folder import Run
 from backends.restore.runs import drop, interrupted, listed, purge, row
 from backends.restore.runs import undo_until as _undo_until
 from backends.restore.staging import sweep
+from backends.text import amount
 from backends.threads import in_thread
-from console.ages import stamp
 from console.desk import Desk
 from console.restore_rights import deeds, lacking, own, refuse
 from console.sizes import size
@@ -171,8 +171,7 @@ class Restores:
         danger, word = self.danger(found)
         public = "PUBLIC: the requester is told how it ended" if change.values.get("tell_requester") else ""
         return Plan(
-            change, f"Start restoring {change.label.removeprefix('restore ')} of {stamp(found.snapshot_time, self._desk.config.timezone)} to {where(found)}"
-            if found.snapshot_time else f"Start to {change.label} to {where(found)}",
+            change, f"{change.label[:1].upper() + change.label[1:]}{_of(found)} to {where(found)}",
             tuple(_steps(found)), (*preview.hazards, *preview.notes), danger, tuple(item.text for item in preview.refusals),
             expected={"job": "started"}, confirm_word=word, public=public,
         )  # fmt: skip
@@ -203,19 +202,19 @@ class Restores:
             raise Refused(f"restore {change.target} is {line.state}: there is nothing to take back")
         force, database = bool(change.values.get("force")), self.run(change.target).plan().wanted.destination.database
         if database:
-            return Plan(change, f"Start taking back restore {change.target}: drop the database {database}", (Step(f"database {database}", "as restored", "gone"),),
+            return Plan(change, f"Take back restore {change.target}: drop the database {database}", (Step(f"database {database}", "as restored", "gone"),),
                         ("with all that is in it; not while somebody is connected" + (", also what was written in it since" if force else ""),), 2,
                         expected={"job": "started"}, confirm_word=database)  # fmt: skip
-        steps = [Step("restored files", "as restored", "as they were before it"), Step("kept until", "", stamp(until, self._desk.config.timezone) or "the end of it")]
+        steps = [Step("restored files", "as restored", "as they were before it"), Step("kept until", "", f"{until:%Y-%m-%d %H:%M} UTC" if until else "the end of it")]
         effects = ["files changed since the restore are kept beside, hidden" if force else "files changed since the restore are left, by name"]
-        return Plan(change, f"Start taking back restore {change.target} at {line.where}", tuple(steps), tuple(effects), 2 if force else 1,
+        return Plan(change, f"Take back restore {change.target} at {line.where}", tuple(steps), tuple(effects), 2 if force else 1,
                     expected={"job": "started"}, confirm_word=change.target if force else "")  # fmt: skip
 
     def _plan_resume(self, change: Change) -> Plan:
         line = self._begun([row(self.run(change.target))])[0]
         if "resume" not in line.can:
             raise Refused(f"restore {change.target} is {line.state}: there is nothing to resume")
-        return Plan(change, f"Start going on with restore {change.target} at {line.where}", (Step("state", line.state, "done, audited again"),), expected={"job": "started"})
+        return Plan(change, f"Go on with restore {change.target} at {line.where}", (Step("state", line.state, "done, audited again"),), expected={"job": "started"})
 
     def _plan_discard(self, change: Change) -> Plan:
         line = self._begun([row(self.run(change.target))])[0]
@@ -332,8 +331,8 @@ def where(plan: RestorePlan) -> str:
     return f"{plan.host}:{shown(to.root)}" if to.root else f"{plan.host}, its original place"
 
 
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
+def _of(plan: RestorePlan) -> str:
+    return f" of {plan.snapshot_time:%Y-%m-%d %H:%M} UTC" if plan.snapshot_time else ""
 
 
 def _steps(plan: RestorePlan) -> list[Step]:
@@ -341,15 +340,15 @@ def _steps(plan: RestorePlan) -> list[Step]:
     preview: Preview = plan.preview
     steps = [Step("policy", "", POLICIES[plan.wanted.policy])] if plan.wanted.destination.kind in ("original", "into", "host") else []
     if preview.puts:
-        steps.append(Step("new", "", _files(preview.puts)))
+        steps.append(Step("new", "", amount(preview.puts, "file")))
     if preview.replaces:
         newer = preview.counts.get("newer", 0)
-        steps.append(Step("replaced", f"live: {_files(preview.replaces)}" + (f", {newer:,} NEWER than the backup" if newer else ""), "as in the backup"))
+        steps.append(Step("replaced", f"live: {amount(preview.replaces, 'file')}" + (f", {newer:,} NEWER than the backup" if newer else ""), "as in the backup"))
     if preview.removes:
-        steps.append(Step("taken away", f"{preview.removes:,} files and folders that came later", "kept for undo"))
+        steps.append(Step("taken away", ("1 file or folder" if preview.removes == 1 else f"{preview.removes:,} files and folders") + " that came later", "kept for undo"))
     for status in ("same", "blocked"):
         if preview.counts.get(status):
-            steps.append(Step(status, _files(preview.counts[status]), "left as they are"))
+            steps.append(Step(status, amount(preview.counts[status], "file"), "left as they are"))
     steps += [Step(item.status, shown(item.live), item.text or item.action) for item in preview.items[:10] if item.status in ("newer", "type", "blocked", "extra")]
     steps.append(Step("space", f"{size(preview.free)} free", f"{size(preview.need)} needed"))
     steps.append(Step("time", "", f"about {preview.seconds:.0f} s"))

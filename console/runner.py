@@ -91,7 +91,7 @@ async def _run(progress: Progress, job: dict[str, Any]) -> dict[str, Any]:
     except Cancelled as error:
         result = {"state": "cancelled", "text": f"cancelled by {error}"}
     except BackendError as error:
-        result = {"state": "failed", "text": error.sentence()}
+        result = {"state": "failed", "text": error.sentence(), "code": error.exit_code}
     except Exception as error:  # noqa: BLE001 - whatever a job dies of is its result
         from console.crash import note_crash
 

@@ -10,9 +10,9 @@ from backends.backups.model import BackupJob, BackupQuery, BackupRow, BackupRun,
 from backends.contract import Ref
 from backends.errors import BackendError
 from backends.restore.model import Drill
-from backends.text import clean
+from backends.text import amount, clean
 from backends.threads import in_thread
-from console.ages import age, span, stamp
+from console.ages import age, allowed, span, stamp
 from console.sizes import size
 from screens.backup_source import PROTECTION_TONE
 from screens.backup_verbs import BackupVerbs, configured_job
@@ -115,7 +115,7 @@ def _job_lines(row: BackupRow | None, job: BackupJob | None, zone: str, width: i
     columns = 2 if width >= 120 else 1
     return fields([
         ("state", f"{row.protection}  {row.stale or row.text}", PROTECTION_TONE.get(row.protection, "")), ("last", f"{stamp(row.last_success, zone)} ({age(row.last_success) or 'never'})", ""),
-        ("RPO", span(row.rpo) if row.rpo else "not set", "" if row.rpo else "dim"), ("schedule", row.schedule or "not known", "" if row.schedule else "dim"), ("keeps", keep, ""),
+        ("RPO", allowed(row.rpo) if row.rpo else "not set", "" if row.rpo else "dim"), ("schedule", row.schedule or "not known", "" if row.schedule else "dim"), ("keeps", keep, ""),
         ("job", job.name if job is not None else "not in the configuration", "" if job is not None else "dim"), ("can't run", job.why_not if job is not None else "", "warn"),
     ], width, columns)  # fmt: skip
 
@@ -128,7 +128,7 @@ def _drill_lines(state: Drill | None, past: Sequence[Drill], zone: str, width: i
     if state.evidence:
         out += prose(f"evidence {clean(state.evidence)}, hash {state.hash[:12]}", width - 4, "dim", "    ")
     for drill in past[:5]:
-        out.append(((f"  {stamp(drill.at, zone)}  ", "dim"), (fit(drill.result, 11), _DRILL_TONE[drill.result]), (f"{drill.files:,} files in {span(drill.seconds)}, seed {drill.seed}", "")))
+        out.append(((f"  {stamp(drill.at, zone)}  ", "dim"), (fit(drill.result, 11), _DRILL_TONE[drill.result]), (f"{amount(drill.files, 'file')} in {span(drill.seconds)}, seed {drill.seed}", "")))
     return out
 
 
@@ -167,7 +167,7 @@ def _run_lines(runs: Sequence[BackupRun], zone: str, width: int) -> list[Line]:
     out: list[Line] = heading("Runs", width, f"the newest {len(runs)}" if runs else "none known")
     for run in runs:
         took = span((run.ended - run.started).total_seconds()) if run.ended is not None else ""
-        figures = f"{run.files:,} files" if run.files is not None else ""
+        figures = amount(run.files, "file") if run.files is not None else ""
         added = f"+{size(run.added)}" if run.added is not None else ""
         out.append(((f"  {stamp(run.started, zone)}  ", "dim"), (fit(run.result, 10), _RUN_TONE[run.result]), (f"{fit(took, 5)} {fit(figures, 14)} {fit(added, 10)} ", "dim"), (clean(run.text), "")))
         out += [((f"      {clean(text)}", "bad"),) for text in run.errors[:3]]

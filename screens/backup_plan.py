@@ -52,7 +52,7 @@ class BackupPlanScreen(PaperScreen):
             self.wrong = error
             self.say("Nothing was done. enter looks again, esc goes back", "bad")
             return
-        self.trail.show([(f" {self.plan.summary}", "bar")])
+        self.trail.show([(f" {local(self.plan.summary, self.desk.config.timezone)}", "bar")])
         if self.plan.missing:
             self.say(f"It is refused; the reasons are above. O: {self._aside[1]}", "bad")
         else:
@@ -70,10 +70,12 @@ class BackupPlanScreen(PaperScreen):
             out += prose(f"REFUSED: {text}", width - 2, "bad", " ")
         for effect in self.plan.side_effects:
             out += prose(local(effect, zone), width - 2, "warn", " ")
+        room = max(10, min(34, width - 50))
         goes = [step for step in self.plan.steps if not step.after.startswith("kept")]
         stays = [step for step in self.plan.steps if step.after.startswith("kept")]
         for title, steps, tone in (("Goes" if stays or self._change.verb == "forget" else "What changes", goes, "bad"), ("Stays, and why", stays, "ok")):
-            out += [*heading(title, width, str(len(steps))), *(_row(step, tone, width) for step in steps)] if steps else []
+            fits = min(room, max((len(step.after.removeprefix("kept: ")) for step in steps), default=0))
+            out += [*heading(title, width, str(len(steps))), *(_row(replace(step, what=local(step.what, zone)), tone, fits) for step in steps)] if steps else []
         return out
 
     async def override(self) -> None:
@@ -111,10 +113,10 @@ class BackupPlanScreen(PaperScreen):
         self.app.pop_screen()
 
 
-def _row(step: Step, tone: str, width: int) -> Line:
+def _row(step: Step, tone: str, room: int) -> Line:
     """A snapshot's line: "<id> <day> <time> <group>" and what becomes of it."""
     ident, _, rest = step.what.partition(" ")
     if len(rest) < 16 or rest[4:5] != "-":
         return ((f"  {step.what}  ", ""), (step.before + " → " if step.before else "", "dim"), (step.after, tone))
     word = step.after.removeprefix("kept: ")
-    return ((f"  {fit(ident, 10)}", "accent"), (f" {rest[:16]}  ", "dim"), (f"{fit(word, max(10, min(34, width - 50)))} ", tone), (rest[17:], "dim"))
+    return ((f"  {fit(ident, 10)}", "accent"), (f" {rest[:16]}  ", "dim"), (f"{fit(word, room)} ", tone), (rest[17:], "dim"))

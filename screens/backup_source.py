@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from console.ages import age, span, stamp
+from console.ages import age, allowed, last, stamp
 from console.desk import Desk
 from console.sizes import size
 from screens.sources import Source
@@ -57,9 +58,8 @@ class BackupSource(Source):
 
         job: BackupRow = item
         moment = now()
-        why = f"stale {age(job.at, moment)}: {job.stale}" if job.stale else job.text
         cells = (
-            str(job.protection), age(job.last_success, moment), job.name, why, span(job.rpo) if job.rpo else "", size(job.size),
+            str(job.protection), last(job.last_success, moment), job.name, why(job, moment), allowed(job.rpo) if job.rpo else "", size(job.size),
             str(job.snapshots), job.repository, job.tool, age(job.at, moment),
         )  # fmt: skip
         tone = "dim" if job.stale else PROTECTION_TONE.get(job.protection, "")
@@ -116,3 +116,9 @@ class SnapshotSource(Source):
         )  # fmt: skip
         tones = ("" if snap.readable else "bad", "dim", "accent", "dim", "", "dim", "dim", "dim", "warn")
         return Row(f"snapshots:{snap.backend}:{snap.id}", cells, tones)
+
+
+def why(job: BackupRow, moment: datetime) -> str:
+    """Its state in words; that it could not be looked at, and since when, goes before."""
+    seen = age(job.at, moment)
+    return f"stale{'' if seen == 'now' else ' ' + seen}: {job.stale}" if job.stale else job.text

@@ -11,6 +11,7 @@ from backends.backups.model import BackupJob, Lock
 from backends.contract import Change, Plan, Ref
 from backends.text import clean
 from backends.threads import in_thread
+from console.ages import local
 from console.backup_jobs import spec_of
 from console.perform import Confirmation, perform
 from screens.confirming import confirm_on
@@ -148,8 +149,11 @@ class BackupVerbs:
             screen.say("Nothing was done.", "dim")
             return
         word = done.outcome.word
-        screen.say(f"{word.capitalize()}: {done.plan.summary}" + (f" - {done.outcome.text}" if done.outcome.text and word != "done" else ""), "ok" if word == "done" else "bad")
+        screen.say(f"{word.capitalize()}: {self._local(done.plan.summary)}" + (f" - {done.outcome.text}" if done.outcome.text and word != "done" else ""), "ok" if word == "done" else "bad")
         self._after()
+
+    def _local(self, text: str) -> str:
+        return local(text, self._screen.desk.config.timezone)
 
     async def _long(self, change: Change) -> None:
         """The plan, the yes; then a job does exactly what was shown."""
@@ -174,7 +178,7 @@ class BackupVerbs:
         self._started(ident, plan.summary)
 
     def _started(self, ident: str, what: str) -> None:
-        self._screen.say(f"Started: {what}; 5 shows it, it goes on when you leave.", "ok")
+        self._screen.say(f"Started: {self._local(what)}; 5 shows it, it goes on when you leave.", "ok")
         self._screen.flow(self._watch(ident))
 
     async def _watch(self, ident: str) -> None:
@@ -182,7 +186,7 @@ class BackupVerbs:
         jobs = self._screen.desk.jobs
         while (job := await in_thread(5.0, jobs.show, ident)).state in ("running", "starting"):
             await asyncio.sleep(LOOK)
-        said = clean(str(job.text))
+        said = self._local(clean(str(job.text)))
         self._screen.say(said if said.casefold().startswith(job.state) else f"{job.state}: {said}", "ok" if job.state == "done" else "warn" if job.state == "cancelled" else "bad")
         self._after()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backends.backups.model import Diff
+from backends.backups.model import Diff, Snapshot
 from backends.text import clean
+from console.ages import stamp
 from console.sizes import size
 from screens.paper import PaperScreen
 from widgets.toned import Line
@@ -29,8 +30,9 @@ class DiffScreen(PaperScreen):
         self.say("Comparing ...", "dim")
         known = [await backend.snapshot(ident) for ident in self._snapshots]
         known.sort(key=lambda snapshot: snapshot.time)
+        zone = self.desk.config.timezone
         self._diff = await backend.diff(known[0].id, known[1].id)
-        self.trail.show([(f" {known[0].short_id} → {known[1].short_id} of {known[1].host}", "bar")])
+        self.trail.show([(f" {_words(known[0], zone)} → {_words(known[1], zone)} of {known[1].host}", "bar")])
         self.say("")
 
     def build(self, width: int) -> Sequence[Line]:
@@ -46,3 +48,7 @@ class DiffScreen(PaperScreen):
             word, tone = _MARKS.get(item.mark[:1], (item.mark, ""))
             lines.append(((f" {word:11}", tone), (clean(item.path.decode("utf-8", "surrogateescape")), "")))
         return lines if diff.items else [*lines, ((" Nothing differs.", "dim"),)]
+
+
+def _words(one: Snapshot, zone: str) -> str:
+    return f"{one.short_id} {stamp(one.time, zone)}"

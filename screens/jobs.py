@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from backends.text import clean
 from backends.threads import in_thread
+from console.ages import local
+from console.jobs import Job
 from screens.base import Handler
 from screens.paper import PaperScreen
 from widgets.toned import Line, fit
-from widgets.wrap import heading, prose
+from widgets.wrap import heading, prose, wrap
 
-_TONE = {"running": "accent", "done": "ok", "failed": "bad", "interrupted": "bad", "partial": "warn", "cancelled": "warn"}
+_TONE = {"running": "accent", "done": "ok", "failed": "bad", "interrupted": "bad", "partial": "warn", "cancelled": "warn", "refused": "bad", "unknown": "bad"}
 EVERY = 1.0
 
 
@@ -21,7 +23,7 @@ class JobsScreen(PaperScreen):
 
     TITLE_LINE = "Jobs"
     LEGEND: ClassVar[tuple[str, ...]] = ("jobs.start", "jobs.cancel", "list.down", "global.back", "global.help")
-    jobs: Sequence[Any] = ()
+    jobs: Sequence[Job] = ()
 
     def own_handlers(self) -> Mapping[str, Handler]:
         """Start and cancel."""
@@ -41,16 +43,12 @@ class JobsScreen(PaperScreen):
         self.jobs = await in_thread(5.0, self.desk.jobs.list)
 
     def build(self, width: int) -> Sequence[Line]:
-        """Two lines a job."""
+        """Each with what it says."""
         if not self.jobs:
             return [(), *prose("No jobs yet. n starts one: probing all backends, verifying the ledger, exporting tickets.", width, "dim", "  ")]
         out: list[Line] = heading("Jobs", width, f"{len(self.jobs)}")
         for job in self.jobs:
-            share = f"{job.done}/{job.total}" if job.total else ""
-            out.append((
-                (" " + fit(job.state, 12), _TONE.get(job.state, "")), (fit(job.kind, 14), ""), (fit(job.actor, 12), "accent"),
-                (fit(str(job.started)[:16].replace("T", " "), 17), "dim"), (fit(share, 12), ""), (clean(job.text), "dim"),
-            ))  # fmt: skip
+            out += job_lines(job, self.desk.config.timezone, width)
         return out
 
     async def start(self) -> None:
@@ -72,8 +70,32 @@ class JobsScreen(PaperScreen):
         if not running:
             self.say("No job is running.")
             return
-        items = [(str(place + 1), job.id, f"{job.kind} of {job.actor}: {clean(job.text)}") for place, job in enumerate(running[:9])]
+        items = [(str(place + 1), job.id, f"{said(job, self.desk.config.timezone)[0]}, {job.actor}: {clean(job.text)}") for place, job in enumerate(running[:9])]
         ident = await self.bottom.choose("Cancel which job?", items)
         if ident is not None:
             await in_thread(5.0, self.desk.jobs.cancel, ident, self.desk.actor)
             self.say("Asked it to stop; it says so when it has.", "warn")
+
+
+def said(job: Job, timezone: str) -> tuple[str, str]:
+    """(what it does, what it says without saying that again), moments as they are read at the site."""
+    label, text = local(clean(job.label or job.kind), timezone), local(clean(job.text), timezone)
+    short = text.partition(": ")[2] if text.casefold().startswith((f"{job.state}: ", "partial: ")) else text
+    return label, short.removeprefix(f"{label} - ")
+
+
+def job_lines(job: Job, timezone: str, width: int) -> list[Line]:
+    """How it stands, what it does, whose it is, since when and how far; below, what it says last, at most two lines of it."""
+    outcome = str(job.result.get("outcome", ""))
+    word = outcome if job.state == "done" and outcome not in ("", "done") else job.state
+    label, text = said(job, timezone)
+    share = f"{min(99, job.done * 100 // job.total)} %" if job.total and job.state == "running" else ""
+    began = local(job.started, timezone)[0 if width >= 100 else 5 : 16]
+    room = max(16, min(70, width - 32 - len(began)))
+    lines = wrap(text, max(20, width - 14))
+    shown = [*lines[:1], lines[1] if len(lines) == 2 else fit(" ".join(lines[1:]), max(20, width - 14))] if len(lines) > 1 else lines
+    head: Line = (
+        (" " + fit(word, 12), _TONE.get(word, "")), (fit(label, room) + " ", ""), (fit(job.actor, 10) + " ", "accent"),
+        (began + " ", "dim"), (fit(share, 5, "right"), "accent"),
+    )  # fmt: skip
+    return [head, *(((" " * 13 + line, "dim"),) for line in shown if line)]

@@ -190,6 +190,10 @@ class Pane(Vertical):
             right = [(brief(self.source.notes, self.size.width - sum(map(len, (text for text, _ in left)))) + " ", "bar-warn")]
         self.head.show(left, right)
 
+    def on_resize(self) -> None:
+        """A pane that was hidden gets its room: the note in its title, too."""
+        self.show_head()
+
     def _say_no_match(self) -> None:
         query, title, make = self.source.query, self.source.title.lower(), "n makes one, " if self.source.domain == "tickets" else ""
         if self.source.typed or query.text or getattr(query, "faults", False) or getattr(query, "overdue", False):

@@ -13,9 +13,10 @@ def plan_lines(plan: Plan, timezone: str = "UTC") -> list[Line]:
     """The summary, each step, side effects, and what is missing; moments as they are read at the site."""
     tone = "bad" if plan.danger >= 2 else "dim"
     word = _DANGER[plan.danger] or ("can be undone" if plan.inverse is not None else "")
-    out: list[Line] = [((" " + plan.summary, "title"), ("   " + word, tone))]
+    out: list[Line] = [((" " + local(plan.summary, timezone), "title"), ("   " + word, tone))]
     for step in plan.steps[:12]:
-        before = ((_short(local(step.before, timezone)) or "nothing", "dim"), (" → ", "dim")) if plan.change.target or step.before else ()
+        told = plan.before(step)
+        before = ((_short(local(told, timezone)), "dim"), (" → ", "dim")) if told else ()
         out.append(((f"   {step.what}: ", "dim"), *before, (_short(local(step.after, timezone)) or "nothing", "")))
     if len(plan.steps) > 12:
         out.append(((f"   and {len(plan.steps) - 12} more", "dim"),))

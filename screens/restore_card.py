@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backends.restore.model import POLICIES, SPARE, STATUS_ORDER, Preview, PreviewItem, RestorePlan
+from backends.text import amount
 from console.ages import span, stamp
 from console.restoring import where
 from console.sizes import size
@@ -47,10 +48,6 @@ def card_lines(plan: RestorePlan, who: str, why: str, lacks: str, timezone: str,
     return out
 
 
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
-
-
 def _pair(name: str, value: str, width: int, tone: str = "") -> list[Line]:
     lines = prose(value, max(20, width - 13), tone)
     return [((f" {fit(name if not place else '', 10)} ", "dim"), *line) for place, line in enumerate(lines)]
@@ -77,7 +74,8 @@ def _needs(plan: RestorePlan, width: int) -> list[Line]:
     short = preview.free < preview.need
     inodes = f"{preview.inodes_need:,} of {preview.inodes_free:,} free" if preview.inodes_free is not None else ""
     return fields([
-        ("restored", f"{_files(preview.files)}, {size(preview.bytes)}", ""), ("needs", f"{size(preview.need - SPARE)} and 1 GB to spare, free {size(preview.free)}", "bad" if short else ""),
+        ("restored", f"{amount(preview.files, 'file')}, {size(preview.bytes)}", ""),
+        ("needs", f"{size(preview.need - SPARE)} and 1 GB to spare, free {size(preview.free)}", "bad" if short else ""),
         ("inodes", inodes, ""), ("takes about", span(max(1.0, preview.seconds)), ""), ("staged in", path_words(preview.staged_at), "dim"),
     ], width, 2 if width >= 100 else 1)  # fmt: skip
 

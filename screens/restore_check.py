@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from backends.contract import Plan
 from backends.errors import BackendError
 from backends.restore.model import RestorePlan
+from console.ages import local
 from console.perform import Confirmation, perform
 from console.restore_rights import lacking
 from console.restoring import Restores, Started
@@ -155,7 +156,7 @@ class RestoreCheckScreen(PaperScreen):
     async def _confirm(self, plan: Plan) -> Confirmation | None:
         """Enter; or the word; and who else agreed."""
         word = plan.confirm_word if plan.danger >= 2 else ""
-        lines: list[Line] = prose(plan.summary, self.size.width - 2, "title", " ")
+        lines: list[Line] = prose(local(plan.summary, self.desk.config.timezone), self.size.width - 2, "title", " ")
         lines += [((f"   {plan.public}", "public"),)] if plan.public else []
         lines += [((f"   {what}", ""),) for what in _harm(self.plan)]
         if not await self.bottom.confirm(lines, word):
@@ -171,7 +172,7 @@ def _harm(plan: RestorePlan | None) -> list[str]:
     newer = preview.counts.get("newer", 0)
     said = []
     if preview.replaces:
-        said.append(("1 live file is replaced" if preview.replaces == 1 else f"{preview.replaces:,} live files are replaced") + (f", {newer:,} of them newer than the backup" if newer else "") + "; kept for undo")
+        said.append(("1 live file is replaced" if preview.replaces == 1 else f"{preview.replaces:,} live files are replaced") + (", newer than the backup" if preview.replaces == newer == 1 else f", {newer:,} of them newer than the backup" if newer else "") + "; kept for undo")
     if preview.removes:
         said.append(("1 live file is" if preview.removes == 1 else f"{preview.removes:,} live files are") + " taken away; kept for undo")
     return said or ["no live file is touched"]

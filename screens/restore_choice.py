@@ -12,7 +12,7 @@ from backends.backups.contract import ListsBackups, RunsBackups
 from backends.backups.model import BackupQuery, BackupRow, Snapshot, SnapshotQuery
 from backends.contract import Ref, now
 from backends.errors import BackendError
-from console.ages import age, stamp
+from console.ages import last, stamp
 from console.restore_places import account_behind, place_of
 from screens.backup_verbs import configured_job
 from screens.restore_flow import good_before
@@ -83,7 +83,7 @@ async def _chosen(screen: ConsoleScreen, rows: list[BackupRow], held: list[Backu
 
 def _words(row: BackupRow, about: About, held: list[BackupRow]) -> str:
     fits = f"   has {about.path}" if row in held else "" if not about.hosts or _short_name(row.host) in about.hosts else "   another host"
-    return f"{row.name}   {row.protection}, {row.snapshots} kept, newest {age(row.last_success) or 'never'}{fits}"
+    return f"{row.name}   {row.protection}, {row.snapshots} kept, newest {last(row.last_success) or 'never'}{fits}"
 
 
 async def _about(screen: ConsoleScreen, ref: Ref | None) -> About:

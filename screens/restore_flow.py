@@ -12,8 +12,8 @@ from backends.errors import Invalid
 from backends.restore.model import POLICIES, Policy, Wanted
 from console.ages import age, stamp, zone
 from console.perform import check_ticket
+from console.ticket_number import ticket_number
 from screens.restore_where import destination, in_view
-from screens.ticket_number import ticket_number
 
 if TYPE_CHECKING:
     from screens.base import ConsoleScreen

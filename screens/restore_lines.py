@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backends.restore.model import RestoreEvent, RestorePlan, RestoreReport, RunRow
-from backends.text import clean
-from console.ages import age, span, stamp
+from backends.text import amount, clean
+from console.ages import age, local, span, stamp
 from console.sizes import size
 from screens.path_words import path_words
 from widgets.toned import Line, fit
@@ -67,8 +67,8 @@ def view_lines(row: RunRow, plan: RestorePlan, report: RestoreReport | None, pro
         ("now", ", ".join(row.can), "accent"),
     ], width, 2 if width >= 120 else 1)  # fmt: skip
     if not row.alive and report is not None:
-        out += _report(report, width)
-    out += _phases(progress, row.alive, width)
+        out += _report(report, timezone, width)
+    out += _phases(progress, row, width)
     if progress.errors:
         out += heading("Errors and warnings", width, f"{len(progress.errors) + progress.dropped}")
         for event in progress.errors:
@@ -76,16 +76,17 @@ def view_lines(row: RunRow, plan: RestorePlan, report: RestoreReport | None, pro
     return out
 
 
-def _phases(progress: Progress, alive: bool, width: int) -> list[Line]:
+def _phases(progress: Progress, row: RunRow, width: int) -> list[Line]:
     out: list[Line] = heading("Phases", width)
     for phase in PHASES:
         event = progress.newest.get(phase)
         if event is None:
             if phase != "undo":
-                out.append(((f"  {fit(_WORDS[phase], 10)}", "dim"), (" " * BAR, "dim"), ("  waits" if alive else "", "dim")))
+                out.append(((f"  {fit(_WORDS[phase], 10)}", "dim"), (" " * BAR, "dim"), ("  waits" if row.alive else "", "dim")))
             continue
-        over = phase in progress.over or not alive
-        out.append(_phase_line(event, over, event.t - progress.began[phase]))
+        over = phase in progress.over or not (row.alive or row.interrupted)
+        line = _phase_line(event, over, event.t - progress.began[phase])
+        out.append(line if over or row.alive else (*line[:3], ("  was cut off here", "bad")))
     return out
 
 
@@ -96,7 +97,7 @@ def _phase_line(event: RestoreEvent, over: bool, seconds: float) -> Line:
     said = []
     cut = over and (event.files < event.files_total or event.bytes < event.bytes_total)  # the last figure of a quick phase is not always told
     if (event.files or event.files_total) and not cut:
-        said.append(f"{event.files:,} of {event.files_total:,} files" if event.files_total else f"{event.files:,} files")
+        said.append(f"{event.files:,} of {amount(event.files_total, 'file')}" if event.files_total else amount(event.files, "file"))
     if event.bytes and not cut:
         said.append(f"{size(event.bytes)} of {size(event.bytes_total)}" if event.bytes_total else size(event.bytes))
         if seconds > 0.5:
@@ -108,9 +109,10 @@ def _phase_line(event: RestoreEvent, over: bool, seconds: float) -> Line:
             (f"  {text}", "dim" if over else ""), (f"  {clean(event.current)}" if event.current and not over else "", "dim"))  # fmt: skip
 
 
-def _report(report: RestoreReport, width: int) -> list[Line]:
-    out: list[Line] = heading("Report", width, "audited against the snapshot" if report.audited else "NOT AUDITED")
-    out += prose(clean(report.private, one_line=False), width - 3, "", "  ")
+def _report(report: RestoreReport, timezone: str, width: int) -> list[Line]:
+    audited = "" if report.result == "undone" else "audited against the snapshot" if report.audited else "NOT AUDITED"
+    out: list[Line] = heading("Report", width, audited)
+    out += prose(clean(local(report.private, timezone), one_line=False), width - 3, "", "  ")
     if report.left_behind and report.left_behind not in report.private:
         out += prose(report.left_behind, width - 3, "warn", "  ")
     named = [item for item in report.named if item.word in _NAMED_TONE]

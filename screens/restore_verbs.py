@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from backends.contract import Change
+from console.ages import local
 from console.perform import perform
 from console.restoring import Restores, Started
 from screens.confirming import confirm_on
@@ -83,6 +84,6 @@ class RestoreVerbs:
             screen.say("Nothing was done.", "dim")
             return
         tone = "ok" if done.outcome.word == "done" else "bad"
-        screen.say(f"{done.outcome.word.capitalize()}: {done.plan.summary}" + (f" - {done.note}" if done.note else ""), tone)
+        screen.say(f"{done.plan.ended(done.outcome.word).capitalize()}: {local(done.plan.summary, screen.desk.config.timezone)}" + (f" - {done.note}" if done.note else ""), tone)
         started = done.outcome.record
         self._begun(row.run, started.job if isinstance(started, Started) else "")

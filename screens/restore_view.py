@@ -10,11 +10,11 @@ from backends.errors import BackendError
 from backends.restore.model import RestorePlan, RestoreReport, RunRow
 from console.actions import Action
 from console.restoring import Restores
+from console.ticket_number import ticket_number
 from screens.base import Handler
 from screens.paper import PaperScreen
 from screens.restore_lines import Progress, view_lines
 from screens.restore_verbs import RestoreVerbs
-from screens.ticket_number import ticket_number
 from widgets.toned import Line
 
 EVERY = 0.5

@@ -12,11 +12,11 @@ from backends.text import clean
 from console.actions import Action
 from console.ages import stamp
 from console.restoring import Restores
+from console.ticket_number import ticket_number
 from screens.base import ConsoleScreen, Handler
 from screens.moves import move_handlers
 from screens.restore_lines import STATE_TONE
 from screens.restore_verbs import WORDS, RestoreVerbs
-from screens.ticket_number import ticket_number
 from widgets.bars import Bar
 from widgets.columns import Column, Row
 from widgets.grid import Grid

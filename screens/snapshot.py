@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from backends.backups.model import Entry, Found, Snapshot
 from backends.contract import Ref
 from backends.errors import BackendError
+from backends.text import amount
 from console.actions import Action
 from console.ages import stamp
 from console.sizes import size
@@ -221,14 +222,14 @@ class SnapshotScreen(ConsoleScreen):
         snap = self.snapshot
         where = f"{self.sought} in all of it" if self.sought else path_words(self.path)
         found = f"  /{self._filter}" if self._filter else ""
-        right: list[Piece] = [(f" reading the archive: {self.work.partial:,} entries ... ", "bar")] if self.work.partial is not None else []
+        right: list[Piece] = [(f" reading the archive: {amount(self.work.partial, 'entry', 'entries')} ... ", "bar")] if self.work.partial is not None else []
         right += [(f" looking: {len(self.entries):,} found ... ", "bar")] if self.work.looking else []
         right += [(f" {self.marks.words()}{', all of this' if not self.sought and self.marks.holds(self.path) else ''} ", "bar-warn")] if self.marks.entries else []
         taken = stamp(snap.time, self.desk.config.timezone) if snap else self.ref.id
         taken += f" ({old(snap.time)}) of {snap.host}" if snap and not (right and self.size.width < ROOMY) else ""
         busy = self.work.partial is not None or self.work.looking
         before = (f" {taken} › " if busy and self.size.width < ROOMY else f" Snapshot {taken} › ", "bar-dim")
-        after = ("" if busy else f"  {len(self.entries):,} entries{found}", "bar-dim")
+        after = ("" if busy else f"  {amount(len(self.entries), 'entry', 'entries')}{found}", "bar-dim")
         room = max(16, self.size.width - line_width([before, after, *right]) - 2)
         self.trail.show([before, (where if len(where) <= room else "…" + where[1 - room :], "bar"), after], right)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backends.contract import now
+from backends.text import amount
 from backends.tickets.model import OPEN_PHASES, Event, Phase, Ticket, TicketRow
 from console.ages import age, left, local, stamp
 from widgets.toned import Line
@@ -49,7 +50,7 @@ def ticket_lines(ticket: Ticket, events: Sequence[Event], links: Sequence[str], 
     if links:
         out += heading("Linked", width, "J jumps")
         out += [((" " + link, "accent"),) for link in links]
-    out += heading("Timeline", width, f"{len(events)} entries, newest first")
+    out += heading("Timeline", width, f"{amount(len(events), 'entry', 'entries')}, newest first")
     for event in reversed(events):
         out += _event(event, timezone, width)
     return out

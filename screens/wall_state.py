@@ -16,7 +16,7 @@ from backends.errors import BackendError
 from backends.restore.model import Drill
 from backends.tickets.contract import ListsTickets
 from backends.tickets.model import OPEN_PHASES, QueueCount, TicketQuery, TicketRow
-from console.ages import age, due
+from console.ages import age, due, last
 from console.desk import Desk
 from screens.backup_source import PROTECTION_TONE
 from screens.device_source import STATE_TONE
@@ -151,7 +151,7 @@ def _drill_line(drill: Drill) -> Line:
 def _backup_line(row: BackupRow) -> Line:
     return (
         (" " + fit(str(row.protection), 11), PROTECTION_TONE.get(row.protection, "")),
-        (fit(age(row.last_success) or "never", 6), "dim"), (fit(row.name, 26) + " ", ""), (row.stale or row.text, "dim"),
+        (fit(last(row.last_success) or "never", 6), "dim"), (fit(row.name, 26) + " ", ""), (row.stale or row.text, "dim"),
     )  # fmt: skip
 
 

@@ -15,13 +15,16 @@ from textual import events
 from textual.geometry import Offset
 from textual.message import Message
 
+from backends.text import amount
 from widgets.line_edit import LineEdit
 from widgets.toned import Line, Toned, fit
-from widgets.wrap import wrap
+from widgets.wrap import fold, wrap
 
 HASTY = "enter came in a burst of keys: press it again, esc leaves it"
 MESSAGE_LINES = 3
 """A message that is longer than the screen is wide takes so many lines at most."""
+ROOMY = 38
+"""Cells of a column in which a choice can be read."""
 
 
 @dataclass
@@ -133,6 +136,8 @@ class BottomLine(Toned, can_focus=True):
         """One of the items (key, answer, words) by its key, below the lines `above`; in columns where they are many."""
         room = max(1, self.app.size.height // 2 - 1)
         columns = -(-len(items) // room)
+        if columns > 1 and self.size.width // columns < ROOMY:  # rather more lines than words that can't be read
+            columns = -(-len(items) // max(room, self.app.size.height - 5 - len(above)))
         rows = -(-len(items) // columns) if columns else 0
         width = self.size.width // max(1, columns) - 5
         lines: list[Line] = [*above, ((" " + title, "title"),)]
@@ -176,9 +181,10 @@ class BottomLine(Toned, can_focus=True):
         if question is None:
             return []
         most = self.app.size.height // 2 if question.edit else self.app.size.height - 4
-        lines = question.above[: max(1, most)]
-        if len(lines) < len(question.above):
-            lines[-1] = ((f"   and {len(question.above) - len(lines) + 1} lines more", "dim"),)
+        asked = [part for line in question.above for part in fold(line, self.size.width)] if self.size.width else question.above
+        lines = asked[: max(1, most)]
+        if len(lines) < len(asked):
+            lines[-1] = ((f"   and {amount(len(asked) - len(lines) + 1, 'line')} more", "dim"),)
         if question.edit and question.edit.candidates:
             lines = [*lines, ((" " + "  ".join(question.edit.candidates)[:400], "dim"),)]
         return list(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rich.cells import cell_len, chop_cells
@@ -26,6 +27,30 @@ def wrap(text: str, width: int) -> list[str]:
             out.extend(whole)
         out.append(line)
     return out
+
+
+def fold(line: Line, width: int) -> list[Line]:
+    """A line of pieces as lines of at most `width` cells, broken at spaces, set in two cells further than its beginning."""
+    if sum(cell_len(text) for text, _ in line) <= width:
+        return [line]
+    whole = "".join(text for text, _ in line)
+    indent = " " * min(width // 2, len(whole) - len(whole.lstrip(" ")) + 2)
+    out: list[list[tuple[str, str]]] = [[]]
+    used = 0
+    for text, tone in line:
+        for word in re.findall(r" +|[^ ]+", text):
+            if used + cell_len(word) > width and used > len(indent):
+                out.append([(indent, "")])
+                used = len(indent)
+                if word.isspace():
+                    continue
+            first, *rest = chop_cells(word, max(1, width - used)) or [""]
+            out[-1].append((first, tone))
+            used += cell_len(first)
+            for part in (more for chunk in rest for more in chop_cells(chunk, max(1, width - len(indent)))):
+                out.append([(indent, ""), (part, tone)])
+                used = len(indent) + cell_len(part)
+    return [tuple(pieces) for pieces in out]
 
 
 def prose(text: str, width: int, tone: str = "", indent: str = "") -> list[Line]:

@@ -44,7 +44,7 @@ from backends.backups.tools import BackupTool
 from backends.contract import Health, Page, Site, now
 from backends.errors import BackendError, BadConfig, Invalid, NotFound
 from backends.polling import LiveReader, Polled
-from backends.text import clean
+from backends.text import amount, clean
 from backends.threads import in_thread
 
 FRESH = 60.0
@@ -73,6 +73,7 @@ class ToolBackend(Browsing, BackupPlans):
         self._declared: list[BackupJob] = [*configured_jobs(options.get("jobs") or {}, name), *(options.get("known_jobs") or ())]
         self._live: LiveReader | None = None
         self._known: tuple[float, list[Snapshot]] | None = None
+        self._looked = False
         self._by_full_id: dict[str, Snapshot] = {}
         """What was asked for in this process: a snapshot of one id never changes."""
         self._names = ArchiveNames(Path(site.data) / "backups" / name / "archives.json" if site.data else None)
@@ -158,8 +159,15 @@ class ToolBackend(Browsing, BackupPlans):
         self._known = (time.monotonic(), listed)
         return listed
 
+    async def look(self) -> None:
+        """Ask the repository itself; from then on lists are as it is now, not as the collector saw it. Its errors."""
+        await self.all_snapshots()
+        self._looked = True
+
     async def published(self) -> tuple[list[Snapshot], str, datetime]:
         """(snapshots, why they are old, when they were read): what the collector published, else asked now."""
+        if self._looked:
+            return await self.all_snapshots(), "", now()
         row = self._live.get("backups", self.name, "repository") if self._live is not None else None
         if row is None or "snapshots" not in row.value:
             return await self.all_snapshots(), "", now()
@@ -177,11 +185,12 @@ class ToolBackend(Browsing, BackupPlans):
         return page_of_snapshots(listed, query, offset, limit, f"stale: {stale}" if stale else "")
 
     async def snapshot(self, id: str) -> Snapshot:
-        """By full or short id."""
+        """By full or short id; also by the id it had before it was marked as held."""
         good = re.fullmatch(r"[0-9a-f]{4,64}", id)
         found = [one for one in (await self.published())[0] if one.id.startswith(id)] if good else []
         if not found and good:
-            found = [one for one in await self.all_snapshots() if one.id.startswith(id)]
+            listed = await self.all_snapshots()
+            found = [one for one in listed if one.id.startswith(id)] or [one for one in listed if len(one.uid) == 64 and one.uid.startswith(id)]
         if not found:
             raise NotFound(f"snapshot {clean(id)}")
         if len(found) > 1:
@@ -198,7 +207,7 @@ class ToolBackend(Browsing, BackupPlans):
         """Each job that left a snapshot, is configured or is expected."""
         listed, stale, at = await self.published()
         damaged = sum(not one.readable for one in listed)
-        note = f"{damaged} snapshots can't be read" if damaged else ""
+        note = f"{amount(damaged, 'snapshot')} can't be read" if damaged else ""
         runs = await in_thread(self._deadline, self.records.runs)
         return page_of_jobs(self._rows(listed, runs, stale, at), query, offset, limit, note)
 

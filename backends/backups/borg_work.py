@@ -17,7 +17,7 @@ from backends.backups.process import Complaints, Running
 from backends.backups.program import keep_words, scope_words
 from backends.backups.tools import Tell, Worked
 from backends.errors import AuthFailed, Busy, Invalid, NotFound, Refused, Unreachable
-from backends.text import plain
+from backends.text import amount, plain
 
 
 class BorgWork(BorgReads):
@@ -111,7 +111,7 @@ class BorgWork(BorgReads):
         code, _, said, cancelled, _ = self._work(["delete", first, *(word.removeprefix("::") for word in rest)], tell, stop)
         if code != 0 and not cancelled:
             raise self.failure(code, said.lines)
-        return Worked("cancelled" if cancelled else "ok", f"{len(snapshots)} archives")
+        return Worked("cancelled" if cancelled else "ok", amount(len(snapshots), "archive"))
 
     def prune(self, tell: Tell, stop: threading.Event) -> Worked:
         """`compact`."""

@@ -232,7 +232,7 @@ class DemoBackups(DemoExtracts):
         if not reason:
             raise Invalid(fields={"reason": "say why it must stay"})
         back = Change("backups", self.name, "unhold", one.id)
-        return Plan(change, f"Hold {one.short_id} of {one.time:%Y-%m-%d %H:%M}", (Step("hold", one.hold or "none", reason),), ("the demo forgets it when it ends",), 1,
+        return Plan(change, f"Hold {one.short_id} of {one.time:%Y-%m-%d %H:%M} UTC", (Step("hold", one.hold or "none", reason),), ("the demo forgets it when it ends",), 1,
                     inverse=back, expected={"hold": reason})  # fmt: skip
 
     async def plan_unhold(self, change: Change, actor: Actor) -> Plan:
@@ -241,7 +241,7 @@ class DemoBackups(DemoExtracts):
         if not one.hold:
             raise Invalid(f"{one.short_id} is not held")
         back = Change("backups", self.name, "hold", one.id, values={"reason": one.hold})
-        return Plan(change, f"Release {one.short_id} of {one.time:%Y-%m-%d %H:%M}", (Step("hold", one.hold, "none"),), (), 2, inverse=back, expected={"hold": ""}, confirm_word=one.short_id)
+        return Plan(change, f"Release {one.short_id} of {one.time:%Y-%m-%d %H:%M} UTC", (Step("hold", one.hold, "none"),), (), 2, inverse=back, expected={"hold": ""}, confirm_word=one.short_id)
 
     async def apply(self, plan: Plan, actor: Actor, op_id: str) -> Outcome:
         """Only what was planned."""

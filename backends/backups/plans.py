@@ -134,7 +134,7 @@ class BackupPlans:
         state = await in_thread(self._deadline, self.records.state)
         missing = []
         if state.get("forgot") and now() - datetime.fromisoformat(state["forgot"]) < UNDO_DAYS and not change.values.get("now"):
-            missing.append("snapshots were forgotten less than a day ago: until the prune that can be undone (ask for it with now)")
+            missing.append("snapshots were forgotten less than a day ago: wait a day, or allow it (--now, on the screen O)")
         if state.get("check_ok") is False:
             missing.append(f"the last check found damage: {state.get('check_text', '')}")
         effects = ("what was forgotten can't be brought back afterwards", "nobody else can write to the repository meanwhile")
@@ -161,7 +161,7 @@ class BackupPlans:
         version = hashlib.sha256(" ".join(sorted(gone)).encode()).hexdigest()[:16]
         if change.version not in (None, version):
             raise Conflict("what would be forgotten is not what was shown", hint="Look at it again.")
-        named = [Step(f"{one.short_id} {one.time:%Y-%m-%d %H:%M} {self.tool.job_of(one)}", "kept", "forgotten") for one in gone.values()]
+        named = [Step(f"{one.short_id} {one.time:%Y-%m-%d %H:%M} UTC {self.tool.job_of(one)}", "kept", "forgotten") for one in gone.values()]
         rest = [Step("and more", f"{len(named) - SHOWN} snapshots", "forgotten")] if len(named) > SHOWN else []
         return Plan(
             change, f"Forget {len(gone)} of {len(listed)} snapshots in {self.name}", (*named[:SHOWN], *rest, *steps[:SHOWN]),
@@ -177,7 +177,7 @@ class BackupPlans:
         wanted = {one.id for one in chosen}
         remove = [ident for group in groups for ident in group.remove if ident in wanted]
         steps = [
-            Step(f"{short[kept.snapshot].short_id} {short[kept.snapshot].time:%Y-%m-%d %H:%M} {group.name}", "kept", "kept: " + ", ".join(kept.reasons))
+            Step(f"{short[kept.snapshot].short_id} {short[kept.snapshot].time:%Y-%m-%d %H:%M} UTC {self.tool.job_of(short[kept.snapshot])}", "kept", "kept: " + ", ".join(kept.reasons))
             for group in groups for kept in group.keep if kept.snapshot in short
         ]  # fmt: skip
         return remove, steps
@@ -206,7 +206,7 @@ class BackupPlans:
         if not reason:
             raise Invalid(fields={"reason": "say why it must stay"})
         back = Change("backups", self.name, "unhold", one.id)
-        return Plan(change, f"Hold {one.short_id} of {one.time:%Y-%m-%d %H:%M}", (Step("hold", one.hold or "none", reason),),
+        return Plan(change, f"Hold {one.short_id} of {one.time:%Y-%m-%d %H:%M} UTC", (Step("hold", one.hold or "none", reason),),
                     ("it is marked in the repository too, so that other programs see it",), 1, inverse=back, expected={"hold": reason})  # fmt: skip
 
     async def plan_unhold(self, change: Change, actor: Actor) -> Plan:
@@ -215,7 +215,7 @@ class BackupPlans:
         if not one.hold:
             raise Invalid(f"{one.short_id} is not held")
         back = Change("backups", self.name, "hold", one.id, values={"reason": one.hold})
-        return Plan(change, f"Release {one.short_id} of {one.time:%Y-%m-%d %H:%M}", (Step("hold", one.hold, "none"),),
+        return Plan(change, f"Release {one.short_id} of {one.time:%Y-%m-%d %H:%M} UTC", (Step("hold", one.hold, "none"),),
                     ("the next policy that does not keep it lets it go",), 2, inverse=back, expected={"hold": ""}, confirm_word=one.short_id)  # fmt: skip
 
     async def _apply_hold(self, plan: Plan, actor: Actor) -> Worked:
@@ -226,6 +226,7 @@ class BackupPlans:
         try:
             new = await in_thread(self._deadline + 30, self.tool.mark, one, held)
             await in_thread(self._deadline, self.records.renamed, one.id, new)
+            text = f"its id is {new[:8]} from now on" if new != one.id else ""
         except BackendError as error:
             if not held:
                 raise
@@ -239,7 +240,7 @@ class BackupPlans:
         lock = next((one for one in await self.locks() if change.target and one.id.startswith(change.target)), None)
         if lock is None:
             raise NotFound(f"lock {clean(change.target)}", hint="It may be gone: look at the locks again.")
-        since = f" since {lock.since:%Y-%m-%d %H:%M}" if lock.since else ""
+        since = f" since {lock.since:%Y-%m-%d %H:%M} UTC" if lock.since else ""
         return Plan(
             change, f"Take away the lock of {lock.user}@{lock.host}", (Step("lock", f"held by process {lock.pid}{since}", "gone"),),
             (lock.proof,), 2, () if lock.stale else (f"it is not proven stale: {lock.proof}",), expected={"locked": False}, confirm_word=self.name,

@@ -21,7 +21,7 @@ SMALL = 50 * 1024 * 1024
 
 
 def _span(seconds: float) -> str:
-    return f"{seconds / 86400:.0f}d" if seconds >= 172800 else f"{seconds / 3600:.0f}h" if seconds >= 3600 else f"{seconds / 60:.0f}m"
+    return f"{seconds // 86400:.0f}d" if seconds >= 172800 else f"{seconds // 3600:.0f}h" if seconds >= 3600 else f"{seconds // 60:.0f}m"
 
 
 def protection(
@@ -57,7 +57,7 @@ def suspicion(sizes: Sequence[int | None], files: Sequence[int | None], added: S
     for what, values in (("bytes", sizes), ("files", files)):
         usual = _usual(values)
         if usual and values[0] is not None and values[0] < usual * SHRUNK:
-            return f"the newest snapshot has {100 - values[0] * 100 // usual} % fewer {what} than usual"
+            return f"the newest snapshot has {min(99 if values[0] else 100, 100 - values[0] * 100 // usual)} % fewer {what} than usual"
     usual = _usual(added[:-1])  # the first backup of all adds everything
     if usual is not None and added and added[0] is not None and added[0] > max(SWOLLEN * usual, SMALL):
         return f"the newest snapshot added {added[0] // max(1, usual)} times the usual amount of new data"

@@ -11,6 +11,7 @@ from typing import Any
 
 from backends.backups import restic_json
 from backends.backups.model import BackupJob, Content, Diff, Entry, Found, Glimpse, Lock, Snapshot, Tally
+from backends.backups.owner_names import OwnerNames
 from backends.backups.process import Running
 from backends.backups.restic_count import tallies
 from backends.backups.restic_program import ResticProgram, go_text, quoted
@@ -37,6 +38,7 @@ class ResticReads(ResticProgram):
     def __init__(self, options: Mapping[str, Any], cache: str) -> None:
         super().__init__(options, cache)
         self._trees: dict[tuple[str, bytes], str] = {}
+        self._owners = OwnerNames()
 
     def repository_id(self) -> str:
         """From the repository's config."""
@@ -84,7 +86,7 @@ class ResticReads(ResticProgram):
             for path, listed in listing.items():
                 odd = any(UNKNOWN in entry.path for entry in listed)
                 if not (odd and quick):
-                    found[path] = self._exact(snapshot, path) if odd else listed
+                    found[path] = self._exact(snapshot, path) if odd else [self._owners.named(snapshot.host, entry) for entry in listed]
         for path in paths:
             if path not in plain and not quick:
                 try:
@@ -131,7 +133,10 @@ class ResticReads(ResticProgram):
         return self.run(*words[:1], "--no-lock", *words[1:]).out
 
     def _exact(self, snapshot: Snapshot, path: bytes) -> list[Entry]:
-        return tree_entries(self._nodes(snapshot, path), path)
+        found = tree_entries(self._nodes(snapshot, path), path)
+        for entry in found:
+            self._owners.learn(snapshot.host, entry)
+        return found
 
     def _nodes(self, snapshot: Snapshot, path: bytes) -> list[tuple[bytes, dict[str, Any]]]:
         if len(self._trees) > TREES:
@@ -149,7 +154,9 @@ class ResticReads(ResticProgram):
                     path = str(match.get("path", "")).encode("utf-8", "surrogateescape")
                     if UNKNOWN in path:
                         path = self._next_exact(snapshot, path, alike)
-                    yield Found(snapshot.id, restic_json.entry_of({**match, "name": ""}, path))
+                    entry = restic_json.entry_of({**match, "name": ""}, path)
+                    self._owners.learn(snapshot.host, entry)
+                    yield Found(snapshot.id, entry)
             except Damaged:
                 if stop is None or not stop.is_set():
                     raise

@@ -16,11 +16,13 @@ from backends.backups.restic_program import is_retry, message
 from backends.backups.restic_reads import HOLD_TAG, ResticReads
 from backends.backups.tools import Tell, Worked
 from backends.errors import AuthFailed, Busy, Damaged, Invalid, NotFound, Unreachable
-from backends.text import clean, plain
+from backends.text import amount, clean, plain
 
 WITHIN = r"(\d+[hdmy])+"
 _COUNTED = re.compile(rb"(\d+) / (\d+) ")
 _PACK = re.compile(r"pack ([0-9a-f]{8,64})|want ([0-9a-f]{64})")
+LAST_WORD = "Warning: at least one source file could not be read"
+"""What restic says at the end of a partial backup: a sum, not one more thing."""
 
 
 class ResticWork(ResticReads):
@@ -45,7 +47,9 @@ class ResticWork(ResticReads):
         words += [word for tag in job.tags for word in ("--tag", tag)]
         summary: dict[str, Any] = {}
         code, said, cancelled = self._work([*words, *scope_words(job), "--", *job.paths], tell, stop, summary)
-        errors = tuple(text for text in map(message, said.lines) if not text.startswith("Fatal") and not is_retry(text))
+        told = [text for text in map(message, said.lines) if not is_retry(text)]
+        errors = tuple(text for text in told if not text.startswith(("Fatal", LAST_WORD)))
+        count = max(len(errors), said.count - sum(text.startswith(LAST_WORD) for text in told))
         ident = str(summary.get("snapshot_id") or "")
         if cancelled or code in (130, -2):
             return Worked("cancelled", "cancelled; nothing of it can be restored", errors=errors, error_count=said.count)
@@ -54,10 +58,10 @@ class ResticWork(ResticReads):
         if len(ident) < 64:
             ident = next((found.id for found in self.snapshots() if found.id.startswith(ident)), ident)
         whole = code == 0 and not errors
-        text = "everything was read" if whole else f"{said.count} things could not be read: {errors[0] if errors else f'exit code {code}'}"
+        text = "everything was read" if whole else f"{amount(max(1, count), 'thing')} could not be read: {errors[0] if errors else f'exit code {code}'}"
         return Worked(
             "ok" if whole else "partial", text, ident, summary.get("total_files_processed"), summary.get("total_bytes_processed"),
-            summary.get("data_added"), errors, said.count,
+            summary.get("data_added"), errors, count,
         )  # fmt: skip
 
     def check(self, percent: int, tell: Tell, stop: threading.Event) -> Worked:
@@ -104,7 +108,7 @@ class ResticWork(ResticReads):
         code, said, cancelled = self._work(["forget", *(snapshot.id for snapshot in snapshots)], tell, stop, {})
         if code != 0 and not cancelled:
             raise self.failure(code, said.lines)
-        return Worked("cancelled" if cancelled else "ok", f"{len(snapshots)} snapshots")
+        return Worked("cancelled" if cancelled else "ok", amount(len(snapshots), "snapshot"))
 
     def prune(self, tell: Tell, stop: threading.Event) -> Worked:
         """Text in every version so far; the exit code decides."""

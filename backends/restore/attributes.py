@@ -13,6 +13,7 @@ from backends.backups.model import Attributes
 from backends.errors import BackendError
 from backends.restore.folders import Blocked, Folders, above, last, shown
 from backends.restore.lines import Line
+from backends.text import amount
 
 AUTOMATIC = (b"security.selinux", b"security.SMACK64", b"security.apparmor", b"security.ima", b"security.evm")
 """Given by the system to every file: no difference where the snapshot has none."""
@@ -140,4 +141,4 @@ def sentence(compared: int, folders: int, tool: str) -> str:
     if not folders:
         return ""
     more = "" if compared == folders else f"; {tool} tells them for the others only at a cost: what it restored there was not checked"
-    return f"Of this, extended attributes compared in {compared:,} of {folders:,} folders{more}."
+    return f"Of this, extended attributes compared in {compared:,} of {amount(folders, 'folder')}{more}."

@@ -195,7 +195,8 @@ def _preview(
     hazards = [f"set aside by an admin ({wanted.override_reason}): {item.text}" for item in aside]
     hazards += ["the staging folder lies where somebody else may move it" for part in parts if not part.safe][:1]
     if wanted.policy == "exact" and tally.deeds["remove"]:
-        hazards.append(f"{tally.deeds['remove']:,} files and folders that came later are taken away")
+        gone = tally.deeds["remove"]
+        hazards.append("1 file or folder that came later is taken away" if gone == 1 else f"{gone:,} files and folders that came later are taken away")
     hazards += held
     free, inodes_free = min((space(part.place) for part in parts), default=(0, None), key=lambda one: one[0])
     rates = Rates(setting.base)

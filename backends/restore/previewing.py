@@ -24,6 +24,7 @@ from backends.restore.model import NAMED, SPARE, STATUS_ORDER, Action, Policy, P
 from backends.restore.places import PREFIX, Chosen, is_plain
 from backends.restore.run_folder import Run
 from backends.restore.targets import Targets
+from backends.text import amount
 
 _TYPES = {"dir": stat.S_IFDIR, "file": stat.S_IFREG, "link": stat.S_IFLNK}
 _SPECIAL = {"fifo": stat.S_IFIFO, "chardev": stat.S_IFCHR, "blockdev": stat.S_IFBLK, "socket": stat.S_IFSOCK}
@@ -244,9 +245,9 @@ def summed(
     replaces, newer = tally.deeds["replace"], tally.counts["newer"]
     said = list(hazards)
     if newer and replaces:
-        said.insert(0, f"{newer:,} live files are newer than the backup")
+        said.insert(0, "1 live file is newer than the backup" if newer == 1 else f"{newer:,} live files are newer than the backup")
     if tally.counts["blocked"]:
-        said.append(f"{tally.counts['blocked']:,} paths can't be reached and will be left")
+        said.append(f"{amount(tally.counts['blocked'], 'path')} can't be reached and will be left")
     if free < need:
         refused = [*refused, Refusal("space", f"{need:,} bytes are needed with a reserve of 1 GB, {free:,} are free")]
     if inodes_free is not None and inodes_free < tally.entries + 10:

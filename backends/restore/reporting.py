@@ -15,6 +15,7 @@ from backends.restore.codec import dumps, raw, text
 from backends.restore.folders import last, shown
 from backends.restore.model import NAMED, PathOutcome, PhaseRecord, RestorePlan, RestoreReport, Result
 from backends.restore.run_folder import Run
+from backends.text import amount
 
 GRAVE = ("failed", "conflict", "lost", "left", "removed", "folder", "replaced", "put", "same")
 WORDS = {
@@ -99,10 +100,15 @@ def public_sentence(plan: RestorePlan, result: Result, counts: Counter[str]) -> 
         return f"{what}: restored{when} and checked."
     if result == "partial":
         good = counts["put"] + counts["replaced"] + counts["same"]
-        return f"{what}: restored in part{when}: {good:,} files are there and checked, {counts['failed'] + counts['conflict']:,} are not."
+        bad = counts["failed"] + counts["conflict"]
+        return f"{what}: restored in part{when}: {_are(amount(good, 'file'), good)} there and checked, {_are(f'{bad:,}', bad)} not."
     if result == "undone":
         return f"{what}: the restore was taken back; everything is as it was before it."
     return f"{what}: not restored{' (stopped)' if result == 'cancelled' else ''}; your files were not changed."
+
+
+def _are(words: str, number: int) -> str:
+    return f"{words} {'is' if number == 1 else 'are'}"
 
 
 def _where(plan: RestorePlan) -> str:
@@ -115,7 +121,8 @@ def private_text(plan: RestorePlan, report: RestoreReport, lost: Sequence[str] =
     lines = [f"Restore {report.run}: {report.result}. Snapshot {plan.wanted.snapshot[:12]} of {plan.snapshot_host or '?'} to {_where(plan)}."]
     if report.counts:
         lines.append("; ".join(f"{count:,} {WORDS.get(word, word)}" for word, count in sorted(report.counts.items())) + ".")
-    lines.append("Audited against the snapshot." if report.audited else "NOT audited: nothing is proven.")
+    if report.result != "undone":  # what lies there now is what was there before: no snapshot says how it must be
+        lines.append("Audited against the snapshot." if report.audited else "NOT audited: nothing is proven.")
     if plan.wanted.overrides:
         lines.append(f"Set aside by an admin ({', '.join(plan.wanted.overrides)}): {plan.wanted.override_reason}")
     if why:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from backends.backups.model import Entry
+from backends.text import amount
 
 CANARY = b".deskside-canary"
 EACH = 3
@@ -32,7 +33,7 @@ class Sample:
     def method(self, seed: int) -> str:
         """How it was drawn, so that anyone can draw it again."""
         kinds = sorted(set(self.chosen.values()))
-        return f"{len(self.chosen)} of {self.seen:,} files by seed {seed}: {', '.join(f'{list(self.chosen.values()).count(kind)} {kind}' for kind in kinds)}"
+        return f"{len(self.chosen)} of {amount(self.seen, 'file')} by seed {seed}: {', '.join(f'{list(self.chosen.values()).count(kind)} {kind}' for kind in kinds)}"
 
 
 def hardness(path: bytes) -> int:

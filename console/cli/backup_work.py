@@ -168,5 +168,5 @@ async def _follow(desk: Desk, ident: str, out: Output) -> int:
         out.say(job.text[:1].upper() + job.text[1:])
     if job.state != "done":
         out.warn(f"deskside: {job.state}: {job.text}")
-        return _STATES.get(job.state, 1)
+        return int(job.result.get("code") or _STATES.get(job.state, 1))
     return EXIT.get(outcome, 1)

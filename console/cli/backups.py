@@ -12,7 +12,7 @@ from backends.backups.contract import ComparesLive, FindsVersions, ListsRuns, Ma
 from backends.backups.model import BackupQuery, Entry, LiveDifference, RunQuery, Snapshot, SnapshotQuery
 from backends.errors import BackendError, Invalid, Unsupported
 from backends.text import clean
-from console.ages import age
+from console.ages import last
 from console.cli import restores
 from console.cli.backup_choice import can, with_snapshot
 from console.cli.backup_work import add_work
@@ -77,6 +77,20 @@ async def _of_all(desk: Desk, out: Output, ask: Ask, only: str = "") -> tuple[li
     return rows, failed[0].exit_code if len(failed) == len(places) else 3
 
 
+async def _now(backend: Any, out: Output, read: Callable[[], Awaitable[Any]], old: list[str]) -> Any:
+    """A page of the repository as it is. Where it can't be asked, what the collector saw last: that is said, and its name goes into `old`."""
+    if not hasattr(backend, "look"):
+        return await read()
+    try:
+        await backend.look()
+    except BackendError as error:
+        page = await read()
+        out.warn(f"{backend.name}: {error.sentence()} What is shown of it was seen before that.")
+        old.append(backend.name)
+        return page
+    return await read()
+
+
 async def list_backups(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     """All repositories together; one that fails is said, the others are shown (exit code 3)."""
 
@@ -85,7 +99,7 @@ async def list_backups(desk: Desk, args: argparse.Namespace, out: Output) -> int
         if page.note:
             out.warn(f"{backend.name}: {page.note}")
         return [
-            {**dataclasses.asdict(row), "protection": str(row.protection), "age": age(row.last_success), "shown": size(row.size)}
+            {**dataclasses.asdict(row), "protection": str(row.protection), "age": last(row.last_success), "shown": size(row.size)}
             for row in page.items
         ]
 
@@ -105,11 +119,13 @@ async def list_backups(desk: Desk, args: argparse.Namespace, out: Output) -> int
 
 
 async def repositories(desk: Desk, args: argparse.Namespace, out: Output) -> int:
-    """Reachable or not."""
+    """Reachable or not: 3 when one is not."""
     rows: list[dict[str, Any]] = []
     for place in desk.backends("backups"):
         try:
-            for item in await (await desk.backend("backups", place.name)).repositories():
+            backend, old = await desk.backend("backups", place.name), list[str]()
+            for item in await _now(backend, out, backend.repositories, old):
+                item = dataclasses.replace(item, reachable=False, text=item.text or "does not answer now; seen before") if old else item
                 rows.append({**dataclasses.asdict(item), "shown": size(item.size), "grew": _grew(item.growth), "check": item.check_text or "never checked from here"})
         except BackendError as error:
             rows.append({"id": place.name, "name": place.name, "tool": place.adapter, "location": "", "reachable": False, "text": error.sentence()})
@@ -121,7 +137,7 @@ async def repositories(desk: Desk, args: argparse.Namespace, out: Output) -> int
         ),
         rows,
     )  # fmt: skip
-    return 0
+    return 0 if all(row["reachable"] for row in rows) else 3
 
 
 def _grew(points: Any) -> str:
@@ -148,19 +164,20 @@ async def jobs(desk: Desk, args: argparse.Namespace, out: Output) -> int:
 
 
 async def runs(desk: Desk, args: argparse.Namespace, out: Output) -> int:
-    """From the repositories, with what was noted here."""
+    """From the repositories, with what was noted here; 3 when one could not be asked."""
+    old: list[str] = []
 
     async def ask(backend: Any) -> list[dict[str, Any]]:
         if not can(backend, ListsRuns):
             raise Unsupported("runs", f"{backend.name} does not list runs")
-        page = await backend.runs(RunQuery(args.job, args.faults), 0, args.limit)
+        page = await _now(backend, out, lambda: backend.runs(RunQuery(args.job, args.faults), 0, args.limit), old)
         return [{**dataclasses.asdict(run), "shown": size(run.added), "short": run.snapshot[:8]} for run in page.items]
 
     rows, code = await _of_all(desk, out, ask, args.backend)
     rows.sort(key=lambda row: row["started"], reverse=True)
     columns = (("started", "STARTED"), ("result", "RESULT"), ("backend", "WHERE"), ("job", "JOB"), ("short", "SNAPSHOT"), ("shown", "ADDED"), ("text", "NOTE"))
     out.rows("runs", columns, rows[: args.limit])
-    return code
+    return code or (3 if old else 0)
 
 
 def _item(snapshot: Snapshot) -> dict[str, Any]:
@@ -169,9 +186,10 @@ def _item(snapshot: Snapshot) -> dict[str, Any]:
 
 async def snapshots(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     """Of all repositories, or one; one that fails is said, the others are shown (exit code 3)."""
+    old: list[str] = []
 
     async def ask(backend: Any) -> list[dict[str, Any]]:
-        page = await backend.snapshots(SnapshotQuery(args.job, args.host, None, args.text), 0, args.limit)
+        page = await _now(backend, out, lambda: backend.snapshots(SnapshotQuery(args.job, args.host, None, args.text), 0, args.limit), old)
         return [_item(item) for item in page.items]
 
     rows, code = await _of_all(desk, out, ask, args.backend)
@@ -184,7 +202,7 @@ async def snapshots(desk: Desk, args: argparse.Namespace, out: Output) -> int:
         ),
         rows[: args.limit],
     )  # fmt: skip
-    return code
+    return code or (3 if old else 0)
 
 
 def _file(entry: Entry) -> dict[str, Any]:
@@ -192,7 +210,7 @@ def _file(entry: Entry) -> dict[str, Any]:
         **dataclasses.asdict(entry),
         "path": clean(entry.path.decode("utf-8", "surrogateescape")),
         "path_hex": entry.path.hex(),
-        "shown": size(entry.size),
+        "shown": "" if entry.kind == "dir" else size(entry.size),
     }
 
 

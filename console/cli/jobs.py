@@ -53,7 +53,7 @@ async def follow(desk: Desk, args: argparse.Namespace, out: Output) -> int:
             out.say(f"{line['text']}{count}")
         if job.state not in ("running", "starting"):
             out.record("job", dataclasses.asdict(job)) if out.json else out.say(f"{job.state}: {job.text}")
-            return EXIT.get(job.state, 1)
+            return int(job.result.get("code") or EXIT.get(job.state, 1))
         await asyncio.sleep(0.2)
 
 

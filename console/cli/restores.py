@@ -19,9 +19,10 @@ from console.desk import Desk
 from console.perform import check_ticket, perform
 from console.restore_places import far_place
 from console.restoring import Restores
+from console.ticket_number import ticket_number
 
 ENDS = {"done": 0, "undone": 0, "partial": 3, "cancelled": 3, "failed": 1, "interrupted": 1}
-_COLUMNS = (("at", "WHEN"), ("run", "RESTORE"), ("state", "STATE"), ("where", "TO"), ("actor", "WHO"), ("ticket", "TICKET"), ("can", "CAN"), ("text", "WHAT"))
+_COLUMNS = (("at", "WHEN"), ("run", "RESTORE"), ("state", "STATE"), ("where", "TO"), ("actor", "WHO"), ("number", "TICKET"), ("can", "CAN"), ("text", "WHAT"))
 
 
 def add_verbs(verbs: Any) -> None:
@@ -185,7 +186,8 @@ async def restores(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     found, wrong = await work.runs()
     for text in wrong:
         out.warn(text)
-    out.rows("restores", _COLUMNS, [dataclasses.asdict(line) for line in found])
+    numbers = {ticket: await ticket_number(desk, ticket) for ticket in dict.fromkeys(line.ticket for line in found)}
+    out.rows("restores", _COLUMNS, [{**dataclasses.asdict(line), "number": numbers[line.ticket]} for line in found])
     return 3 if wrong else 0
 
 
@@ -196,6 +198,8 @@ async def drill(desk: Desk, args: argparse.Namespace, out: Output) -> int:
     work = Drills(desk)
     done = await perform(desk, await work.change(args.backend, args.job, args.seed, args.full), confirm=Asking(args, out).confirm, reason=args.reason,
                          dry_run=args.dry_run, via=work)  # fmt: skip
+    if args.dry_run:
+        show_plan(done.plan, out)
     if args.dry_run or done.outcome is None or args.no_follow:
         show_performed(done, out)
         return 0 if args.dry_run or done.outcome is not None else 1

@@ -62,7 +62,7 @@ def show_plan(plan: Plan, out: Output) -> None:
         return
     out.say(plan.summary)
     for step in plan.steps:
-        out.say(f"  {step.what}: {step.before or 'nothing'} -> {step.after or 'nothing'}")
+        out.say(f"  {plan.told(step)}")
     for effect in plan.side_effects:
         out.say(f"  also: {effect}")
     if plan.public:
@@ -88,6 +88,6 @@ def show_performed(performed: Performed, out: Output) -> None:
         out.record("change", record)
     elif outcome is not None:
         differs = "; ".join(f"{name}: wanted {want}, is {found}" for name, (want, found) in outcome.differs.items())
-        out.say(f"{outcome.word.capitalize()}: {plan.summary}" + "".join(f" - {part}" for part in (outcome.text, differs) if part))
+        out.say(f"{plan.ended(outcome.word).capitalize()}: {plan.summary}" + "".join(f" - {part}" for part in (outcome.text, differs) if part))
     if performed.note:
         out.warn(performed.note)

@@ -14,6 +14,7 @@ from console.app import ConsoleApp
 from console.config import BackendConfig, Config
 from console.desk import Desk
 from console.people import Identity
+from screens.pane import Pane
 from tests.screens.test_flows import shown, until
 
 
@@ -97,3 +98,17 @@ async def test_the_list_stays_when_the_system_goes(desk: Desk) -> None:
         lists.clear()
         await pilot.press("R")
         await until(pilot, lambda: "stale" not in shown(app) and "Jam 1" in shown(app))
+
+
+async def test_a_pane_that_was_hidden_says_in_full_what_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.collector.ensure_collector", lambda config: None)
+    parts = (BackendConfig("tickets", "desk", "embedded"), BackendConfig("backups", "demo", "demo"), BackendConfig("backups", "far", "no-such"))
+    desk = Desk(Config(site_name="Test County", data=tmp_path, driver="stock", backends=parts), Identity(Actor("ana", "Ana", "admin"), 0))
+    app = ConsoleApp(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "1 Tickets" in shown(app))
+        hidden = next(pane for pane in app.screen.query(Pane) if pane.source.domain == "backups")
+        await until(pilot, lambda: hidden.grid.window.total > 0)
+        await pilot.press("3")
+        await until(pilot, lambda: "far: left out: configuration" in shown(app))
+    await desk.close()

@@ -10,6 +10,8 @@ from textual.widgets import Static
 
 from widgets.bottom_line import HASTY, MESSAGE_LINES, BottomLine
 from widgets.line_edit import LONGEST, LineEdit
+from widgets.toned import line_width
+from widgets.wrap import fold
 
 
 class LineApp(App[None]):
@@ -118,6 +120,33 @@ async def test_choosing_takes_one_key() -> None:
         assert await task == "all"
         await pilot.pause()
         assert app.bottom.size.height == 1
+
+
+async def test_thirty_choices_can_be_read_and_a_long_question_is_read_to_its_end() -> None:
+    app = LineApp()
+    names = [f"fs{number:02} /srv/a/long/name/{number:02}" for number in range(30)]
+    async with app.run_test(size=(80, 24)) as pilot:
+        task = asyncio.create_task(app.bottom.choose("which", [("abcdefghijklmnopqrstuvwxyz0123"[place], str(place), name) for place, name in enumerate(names)]))
+        await pilot.pause()
+        shown = ["".join(text for text, _ in app.bottom.line(y)) for y in range(app.bottom.size.height)]
+        assert all(any(name in line for line in shown) for name in names) and len(shown) == 17
+        await pilot.press("escape")
+        await task
+        task = asyncio.create_task(app.bottom.confirm([((" Restore " + "/srv/share/plans/2026 " * 6, "title"), ("to the end", "dim"))]))
+        await pilot.pause()
+        shown = ["".join(text for text, _ in app.bottom.line(y)) for y in range(app.bottom.size.height)]
+        assert "to the end" in shown[-2] and shown[0].startswith(" Restore") and shown[1].startswith("   /srv") and max(map(len, shown)) <= 80
+        await pilot.press("escape")
+        assert await task is False
+
+
+def test_a_line_of_pieces_is_folded_within_its_width() -> None:
+    line = ((" one two ", "title"), ("日本語" * 9, "dim"), (" end", "bad"))
+    for width in range(6, 90):
+        folded = fold(line, width)
+        assert "".join(text for part in folded for text, _ in part).replace(" ", "") == "onetwo" + "日本語" * 9 + "end"
+        assert max(map(line_width, folded)) <= width, width
+    assert fold(line, 90) == [line] and fold(line, 30)[0][0] == (" ", "title")
 
 
 def test_editing_history_and_completion() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 from datetime import UTC, datetime, timedelta
 
 from backends.backups.forgetting import most_at_once, refusals
-from backends.backups.model import Protection, Snapshot
+from backends.backups.model import Entry, Protection, Snapshot
+from backends.backups.owner_names import OwnerNames
 from backends.backups.protection import protection
 from backends.backups.restic_json import moment, nanoseconds
 from backends.backups.selecting import batches, checked_selection
@@ -32,6 +34,7 @@ def test_states_by_the_policy() -> None:
     assert word(1, (69, 100, 101)) is Protection.OK, "two nights do not say what is usual"
     assert word(1, (), (60, 100, 100, 100)) is Protection.SUSPICIOUS
     assert word(1, (), (), (11 * GB, GB, GB, GB, 900 * GB)) is Protection.SUSPICIOUS and word(1, (), (), (9 * GB, GB, GB, GB, 900 * GB)) is Protection.OK
+    assert "has 99 % fewer bytes" in protection([NOON] * 4, [6, GB, GB, GB], None, NOON)[1], "six bytes are not nothing"
     assert word(1, partial="12 files") is Protection.PARTIAL and word(40, partial="12 files") is Protection.LATE
     assert word(1, failed="disk full") is Protection.FAILED
     assert protection([], [], 60.0, NOON)[0] is Protection.NEVER and protection([], [], 60.0, NOON, failed="x") == (Protection.FAILED, "x")
@@ -70,3 +73,17 @@ def test_selections() -> None:
     assert checked_selection([b"/a/b", b"a", b"/a/", b"/ab"]) == [b"/a", b"/ab"] and checked_selection([b"/", b"/x"]) == [b"/"]
     assert [len(group) for group in batches([b"/%08d" % n for n in range(4500)])] == [2000, 2000, 500]
     assert [len(group) for group in batches([b"/" + b"x" * 60_000] * 3)] == [1, 1, 1]
+
+
+def test_an_owner_has_the_name_it_was_seen_with_on_its_own_host() -> None:
+    """restic's `ls` tells numbers: another host's number never gets this host's name."""
+    names = OwnerNames()
+    listed = Entry(b"/srv/a", "a", "file", user="0", group="0", uid=0, gid=0)
+    assert names.named("elsewhere", listed) is listed
+    here = names.named(socket.gethostname(), listed)
+    assert (here.user, here.group) == ("root", "root")
+    names.learn("elsewhere", Entry(b"/srv/b", "b", "file", user="toor", group="wheel", uid=0, gid=0))
+    there = names.named("elsewhere", listed)
+    assert (there.user, there.group, names.named("third", listed).user) == ("toor", "wheel", "0")
+    unknown = Entry(b"/srv/c", "c", "file", user="3999999", group="", uid=3999999)
+    assert names.named(socket.gethostname(), unknown) is unknown
