@@ -11,6 +11,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from backends.restore.model import RestorePlan
+from backends.restore.run_folder import Run, runs
 from backends.restore.runs import drop, interrupted, purge
 from tests.backends.restore.conftest import House, look
 
@@ -213,3 +215,14 @@ def test_what_was_confirmed_is_cut_off_and_a_mere_preview_is_hidden(house: House
     with meant.lock():
         assert not interrupted(house.setting)
     assert drop(house.setting, meant).result == "cancelled" and not interrupted(house.setting)
+
+
+def test_the_newest_is_first_within_a_second_too(tmp_path: Path) -> None:
+    made = []
+    for _ in range(3):
+        now = time.time_ns() // 1_000_000
+        while time.time_ns() // 1_000_000 == now:
+            pass
+        made.append(Run.create(tmp_path))
+        (made[-1].folder / "plan.json").touch()
+    assert [run.ident for run in runs(tmp_path)] == [run.ident for run in made[::-1]]
