@@ -301,13 +301,16 @@ async def test_a_tool_that_fails_in_its_own_way(place: Place) -> None:
 
 @over(every("restic"))
 async def test_a_rest_server_goes_in_the_middle(place: Place) -> None:
-    """R18: the restore says that it tries again, ends when it is told to, and comes to its end when the server comes back."""
+    """R18: the restore says that it tries again, ends when it is told to, and comes to its end when the server comes back.
+
+    Some packs, fetched one after the other: restic writes the files of a pack when it has all of it, and most are still to come then.
+    """
     for number in range(6):
         (place.source / f"f{number}").write_bytes(os.urandom(3_000_000))
-    place.back_up()
+    place.run("-q", "backup", "--pack-size", "4", str(place.source))
     port = free_port()
-    backend = await place.open(repository=f"rest:http://127.0.0.1:{port}/")
-    server = rclone("restic", place.repository, port, "--bwlimit", "6M")
+    backend = await place.open(repository=f"rest:http://127.0.0.1:{port}/", options=["rest.connections=1"])
+    server = rclone("restic", place.repository, port, "--bwlimit", "4M")
     with server as process:
         ident = await only(backend)
         stop = threading.Event()

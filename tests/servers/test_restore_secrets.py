@@ -120,7 +120,7 @@ def screens(site: Site, run: str) -> bytes:
 def test_no_secret_is_seen_or_left_behind(tmp_path: Path) -> None:
     """R32: not in an argument, an environment, a log, the journal, the run's folder, the report, the ledger, an error or on a screen."""
     need("restic", "rclone")
-    port = free_port(8222, 8239)
+    port = free_port()
     site = Site(tmp_path, port)
     with rclone("restic", tmp_path / "served", port, "--user", "backup", "--pass", DOOR) as server, watching(server.pid) as watch:
         site.run("tickets", "create", "lost letter", "--yes")
