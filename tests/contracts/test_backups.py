@@ -43,7 +43,7 @@ from backends.faulty import Chaos, faulty
 from backends.options import read_options
 from backends.secret import Secret
 from backends.store.opening import open_store
-from tests.servers.backup_programs import Program, every, make_restic, newest, programs
+from tests.servers.backup_programs import Program, every, make_borg, make_restic, newest, programs
 
 ADMIN = Actor("ana", "Ana", "admin")
 BAD = b"/bad-\xff-dir"
@@ -90,7 +90,7 @@ def place_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Program], Pa
             make_restic(folder / "repo", "p")
             fill(folder, lambda host, path, number: run("-q", "backup", path, "--host", host))
         else:
-            run("init", "-e", "repokey")
+            make_borg(folder / "repo", "p", program)
             fill(folder, borg)
         return folder
 

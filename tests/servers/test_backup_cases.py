@@ -25,7 +25,7 @@ from backends.secret import Secret
 from backends.store.opening import open_store
 from tests.servers import nasty_tree
 from tests.servers.backup_places import free_port, rclone, sshd
-from tests.servers.backup_programs import Program, cheap_key, ends, every, make_restic, newest
+from tests.servers.backup_programs import Program, cheap_key, ends, every, make_borg, make_restic, newest
 
 pytestmark = [pytest.mark.server]
 ADMIN = Actor("ana", "Ana", "admin")
@@ -45,7 +45,7 @@ class Place:
         if self.restic:
             make_restic(self.repository, PASSWORD)
         else:
-            self.run("init", "-e", "repokey")
+            make_borg(self.repository, PASSWORD, program)
 
     def run(self, *words: str) -> None:
         """The program itself."""
