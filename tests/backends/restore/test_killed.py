@@ -10,7 +10,6 @@ import pickle
 import random
 import shutil
 import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +22,6 @@ from backends.restore.run_folder import Run, runs
 from backends.restore.runs import drop, interrupted, purge
 from tests.backends.restore.conftest import House, look
 
-ROOT = Path(__file__).parent.parent.parent.parent
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="LEFT OUT: strace is not installed; nothing was killed")
 FILES = 24
 
@@ -49,10 +47,7 @@ def big(house: House) -> House:
 
 
 def work(house: House, plan: RestorePlan, deed: str = "work", inject: str = "") -> str:
-    argv = [sys.executable, "-m", "tests.backends.restore.work", str(house.place), plan.run, deed]
-    if inject:
-        argv = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={inject}", *argv]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = house.work(plan, deed, ["-e", f"inject={inject}"] if inject else ())
     assert done.returncode in (0, -9, 137), done.stderr
     return done.stdout.strip()
 
@@ -68,8 +63,7 @@ def each_is_old_or_new(now: dict[str, Any], old: dict[str, Any], new: dict[str, 
 def syscalls(house: House, plan: RestorePlan, name: str) -> int:
     """How often a whole run makes the call: measured on a twin in the same state, by counting."""
     counted = house.place / "count"
-    argv = ["strace", "-f", "-qq", "-c", "-o", str(counted), "-e", f"trace={name}", sys.executable, "-m", "tests.backends.restore.work", str(house.place), plan.run, "work"]
-    assert subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout.strip() == "done"
+    assert house.work(plan, strace=["-c", "-o", str(counted), "-e", f"trace={name}"]).stdout.strip() == "done"
     line = next(line for line in counted.read_text().splitlines() if line.rstrip().endswith(name))
     return int(line.split()[3])
 
@@ -165,9 +159,7 @@ def test_where_the_kernel_can_not_exchange(big: House, call: str) -> None:
         assert report is not None and "can't exchange" in report.private and look(big.share / "many")["f00"][-1] != b"live 0"
         assert work(big, plan, "undo", inject=lacking) == "undone"
     else:
-        argv = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={lacking}", "-e", f"inject={call}:signal=SIGKILL:when=4",
-                sys.executable, "-m", "tests.backends.restore.work", str(big.place), plan.run, "work"]  # fmt: skip
-        subprocess.run(argv, cwd=ROOT, capture_output=True, timeout=60)
+        big.work(plan, strace=["-e", f"inject={lacking}", "-e", f"inject={call}:signal=SIGKILL:when=4"])
         state = big.run(plan).state()
         if state == "swapping":
             assert work(big, plan, "resume", inject=lacking) == "done"
