@@ -16,7 +16,7 @@ import pytest
 
 from backends.contract import Change
 from backends.errors import BackendError
-from tests.servers.backup_programs import every, newest
+from tests.servers.backup_programs import ends, newest
 from tests.servers.test_backup_cases import ADMIN, PASSWORD, Place
 
 pytestmark = [pytest.mark.server]
@@ -53,7 +53,7 @@ def _has(path: Path, words: bytes) -> bool:
         return False
 
 
-@pytest.mark.parametrize("place", every("restic", "borg"), indirect=True)
+@pytest.mark.parametrize("place", ends("restic", "borg"), indirect=True)
 async def test_a_large_backup_is_cancelled(place: Place) -> None:
     jobs = {"whole": {"paths": [str(place.source)], "archive": "fs01-{now:%Y-%m-%dT%H:%M:%S}"}}
     backend = await place.open(program=slow(place), jobs=jobs)
