@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 ROOT = Path(__file__).parent.parent
+LONGEST = 120.0
 
 _SERVER = """
 import ctypes, json, os, sys, traceback
@@ -64,8 +66,11 @@ class Warm:
         """One run to its end, with strace and these words on it from its first call on."""
         with tempfile.NamedTemporaryFile("r") as out, tempfile.NamedTemporaryFile("r") as error:
             child = self._ask(json.dumps({"argv": argv, "out": [out.name, error.name]}))
-            tracer = _attached(child, strace) if strace else None
-            code = int(self._ask(""))
+            tracer = None
+            try:
+                tracer = _attached(child, strace) if strace else None
+            finally:
+                code = int(self._ask(""))
             if tracer is not None:
                 tracer.communicate(timeout=30)
             return subprocess.CompletedProcess(argv, code, out.read(), error.read())
@@ -74,6 +79,7 @@ class Warm:
         assert self._server.stdin is not None and self._server.stdout is not None
         self._server.stdin.write(line + "\n")
         self._server.stdin.flush()
+        assert select.select([self._server.stdout], [], [], LONGEST)[0], "the script does not end"
         return self._server.stdout.readline().strip()
 
 
