@@ -63,8 +63,10 @@ class BorgWork(BorgReads):
         words: list[str | bytes] = ["create", "--json", "--progress", "--list", "--filter", "E"]
         words += [word for path in job.excludes for word in ("--exclude", path)]
         words += [*(["--one-file-system"] if job.one_file_system else []), *(["--exclude-caches"] if job.exclude_caches else [])]
+        if stop.is_set():
+            return Worked("cancelled", "cancelled before it began")
         code, out, said, cancelled, problems = self._work([*words, "::" + self.archive_name(job), "--", *job.paths], tell, stop)
-        if cancelled:
+        if cancelled and code != 0 and not self.is_warning(code):  # with an archive the cancel came too late
             return Worked("cancelled", "cancelled; nothing of it can be restored", errors=tuple(problems[:200]), error_count=len(problems))
         if code != 0 and not self.is_warning(code):
             raise self.failure(code, said.lines)

@@ -59,10 +59,12 @@ class ResticWork(ResticReads):
         words += [word for pattern in job.excludes for word in ("--exclude", pattern)]
         words += [*(["--one-file-system"] if job.one_file_system else []), *(["--exclude-caches"] if job.exclude_caches else [])]
         summary: dict[str, Any] = {}
+        if stop.is_set():
+            return Worked("cancelled", "cancelled before it began")
         code, said, cancelled = self._work([*words, "--", *job.paths], tell, stop, summary)
         errors = tuple(text for text in map(message, said.lines) if not text.startswith("Fatal") and not is_retry(text))
         ident = str(summary.get("snapshot_id") or "")
-        if cancelled or code in (130, -2):
+        if (cancelled or code in (130, -2)) and not (ident and code in (0, 3)):  # with a snapshot the cancel came too late
             return Worked("cancelled", "cancelled; nothing of it can be restored", errors=errors, error_count=said.count)
         if not ident:
             raise self.failure(code, said.lines)
