@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 from backends.contract import Actor
 from backends.errors import Invalid, NoSpace, NotFound
+from backends.idents import dated
 from console.config import Config
 
 KINDS = {
@@ -81,7 +81,7 @@ class Jobs:
         """A job in a session of its own; its id. It lives on when this process and its terminal are gone."""
         if kind not in KINDS:
             raise Invalid(fields={"kind": f"{kind!r} is not known; there are: {', '.join(KINDS)}"})
-        ident = time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + uuid.uuid4().hex[:6]
+        ident = dated(6)
         place = self.folder / ident
         try:
             place.mkdir(parents=True, mode=0o770)

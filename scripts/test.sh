@@ -15,9 +15,11 @@ if [ -n "$versions" ]; then
 fi
 .venv/bin/ruff check console screens widgets backends tests bench
 .venv/bin/mypy
-.venv/bin/python -m pytest -rs -n 2 --dist loadfile "$@" && exit 0
+# Three processes on two cores: much of what they do is waiting for children and servers. What they compile they keep.
+unset PYTHONDONTWRITEBYTECODE
+.venv/bin/python -m pytest -rs -n 3 --dist loadfile "$@" && exit 0
 code=$?
 [ "$code" = 1 ] || exit "$code"
-# Two test processes and a dozen servers share the machine: what failed among them must pass alone, and is named either way.
+# Three test processes and a dozen servers share the machine: what failed among them must pass alone, and is named either way.
 echo "FAILED beside the others (above); once more, one at a time:"
 exec .venv/bin/python -m pytest -rs -v --last-failed --last-failed-no-failures none "$@"

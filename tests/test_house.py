@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,11 @@ FORBIDDEN = {
 }
 APP_ONLY = {"console/app.py"}
 HEAVY = {"httpx", "paramiko", "psutil", "tinydb", "ldap3", "psycopg"}
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def _name(path: Path) -> str:
@@ -50,7 +56,7 @@ def _type_only(tree: ast.AST) -> set[ast.AST]:
 @pytest.mark.parametrize("path", FILES, ids=_name)
 def test_layers(path: Path) -> None:
     """Imports run downwards only, deferred ones too."""
-    tree = ast.parse(path.read_text())
+    tree = _tree(path)
     layer = path.relative_to(ROOT).parts[0]
     if _name(path) in APP_ONLY:
         return
@@ -71,7 +77,7 @@ def _front_door(path: Path, name: str) -> bool:
 def test_screens_never_import_an_adapter(path: Path) -> None:
     """A screen knows models and contracts only."""
     allowed = ("contract", "model", "errors", "text", "threads", "options", "buckets", "drafts", "domains")
-    for name, _ in _imports(ast.parse(path.read_text())):
+    for name, _ in _imports(_tree(path)):
         if name.startswith("backends."):
             assert name.split(".")[-1] in allowed, f"{_name(path)} imports {name}"
 
@@ -79,7 +85,7 @@ def test_screens_never_import_an_adapter(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=_name)
 def test_heavy_libraries_are_imported_late(path: Path) -> None:
     """No module imports a heavy library when it is itself imported."""
-    tree = ast.parse(path.read_text())
+    tree = _tree(path)
     late = {inner for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for inner in ast.walk(node)}
     typing_only = _type_only(tree)
     if _name(path).startswith("backends/store/tinydb"):
@@ -93,7 +99,7 @@ def test_sizes(path: Path) -> None:
     """A file has one noun and at most 400 lines, a function at most 60."""
     text = path.read_text()
     assert text.count("\n") <= LONGEST_FILE, f"{_name(path)} has {text.count(chr(10))} lines"
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
             length = node.end_lineno - node.lineno + 1
             assert length <= LONGEST_FUNCTION, f"{_name(path)}:{node.lineno} {node.name} has {length} lines"
@@ -104,7 +110,7 @@ def test_most_functions_are_short() -> None:
     lengths = sorted(
         node.end_lineno - node.lineno + 1
         for path in FILES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(_tree(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None
     )
     assert lengths[len(lengths) * 9 // 10] <= 30
@@ -114,7 +120,7 @@ def test_most_functions_are_short() -> None:
 def test_words(path: Path) -> None:
     """Modules and public names have docstrings; no dumping-ground names; no unfinished marks."""
     assert not {"utils", "helpers", "common", "manager"} & set(path.stem.split("_")), path
-    tree = ast.parse(path.read_text())
+    tree = _tree(path)
     assert ast.get_docstring(tree), f"{_name(path)} has no docstring"
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):

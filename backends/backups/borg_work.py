@@ -46,8 +46,10 @@ class BorgWork(BorgReads):
     def back_up(self, job: BackupJob, tell: Tell, stop: threading.Event) -> Worked:
         """`create`. A warning is partial: something could not be read, or a source is missing."""
         words: list[str | bytes] = ["create", "--json", "--progress", "--list", "--filter", "E"]
+        if stop.is_set():
+            return Worked("cancelled", "cancelled before it began")
         code, out, said, cancelled, problems = self._work([*words, *scope_words(job), "::" + self.archive_name(job), "--", *job.paths], tell, stop)
-        if cancelled:
+        if cancelled and code != 0 and not self.is_warning(code):  # with an archive the cancel came too late
             return Worked("cancelled", "cancelled; nothing of it can be restored", errors=tuple(problems[:200]), error_count=len(problems))
         if code != 0 and not self.is_warning(code):
             raise self.failure(code, said.lines)

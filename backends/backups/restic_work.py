@@ -46,12 +46,14 @@ class ResticWork(ResticReads):
         words: list[str | bytes] = ["backup", "--json", *(["--host", job.host] if job.host else [])]
         words += [word for tag in job.tags for word in ("--tag", tag)]
         summary: dict[str, Any] = {}
+        if stop.is_set():
+            return Worked("cancelled", "cancelled before it began")
         code, said, cancelled = self._work([*words, *scope_words(job), "--", *job.paths], tell, stop, summary)
         told = [text for text in map(message, said.lines) if not is_retry(text)]
         errors = tuple(text for text in told if not text.startswith(("Fatal", LAST_WORD)))
         count = max(len(errors), said.count - sum(text.startswith(LAST_WORD) for text in told))
         ident = str(summary.get("snapshot_id") or "")
-        if cancelled or code in (130, -2):
+        if (cancelled or code in (130, -2)) and not (ident and code in (0, 3)):  # with a snapshot the cancel came too late
             return Worked("cancelled", "cancelled; nothing of it can be restored", errors=errors, error_count=said.count)
         if not ident:
             raise self.failure(code, said.lines)

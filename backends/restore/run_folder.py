@@ -13,12 +13,12 @@ import hashlib
 import json
 import os
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from backends.errors import Busy, Damaged, NoSpace, NotFound
+from backends.idents import dated
 from backends.restore.codec import dumps, loads
 from backends.restore.model import RestoreEvent, RestorePlan, RestoreReport
 
@@ -28,7 +28,7 @@ ENDED = ("done", "partial", "failed", "cancelled", "undone", "expired")
 
 def new_ident() -> str:
     """Sorted by time; not to be guessed."""
-    return time.strftime("r%Y%m%d-%H%M%S-", time.gmtime()) + uuid.uuid4().hex[:8]
+    return "r" + dated(8)
 
 
 def durable(path: Path, data: bytes) -> None:

@@ -1,7 +1,7 @@
 """The wire to Request Tracker (REST 2.0): its two ways to log in, and its way of saying what is wrong. Never imports an adapter.
 
 RT answers 302 where a session has ended, and 401 where there is none, before it looks at the request: then we log in once more and ask again,
-a write too.
+a write too. A session's writes carry where they come from: since its security fixes of 2026 RT refuses them from anywhere but its own address.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
-from backends.errors import AuthFailed, BadConfig
+from backends.errors import AuthFailed, BadConfig, NotAllowed
 from backends.http_json import BIGGEST, Answer, Broken, JsonHttp
 from backends.secret import Secret
 
@@ -20,6 +21,8 @@ UPLOAD = 8
 """A call that carries or fetches a file may take so many times the usual deadline."""
 _WHERE = re.compile(r"\s+at \S+ line \d+\.?\s*$")
 _TOKEN_OF = re.compile(r"\d+-(\d+)-")
+_FROM_ELSEWHERE = "cross-site request"
+_LOGIN = "/NoAuth/Login.html"
 
 File = tuple[str, bytes, str]
 """(name, content, mime type) of a file to send."""
@@ -37,7 +40,7 @@ class RtHttp:
 
     def __init__(self, url: str, deadline: float, token: Secret | None = None, user: str = "", password: Secret | None = None) -> None:
         self._http = JsonHttp("RT", url, deadline, words)
-        self._deadline = deadline
+        self._deadline, self._root = deadline, url.rstrip("/")
         self._token, self._user, self._password = token, user, password
         self._logged_in = False
         self._logging_in = asyncio.Lock()
@@ -83,11 +86,19 @@ class RtHttp:
         if answer.status in (302, 401) and not self._token:  # 401 where the cookie is gone
             self._logged_in = False
             await self._log_in()
-            answer = await self._http.send(method, f"/REST/2.0{path}", writes=writes, headers=headers, **more)
+            answer = await self._http.send(method, f"/REST/2.0{path}", writes=writes, headers={**(headers or {}), **self._credential()}, **more)
+        if answer.status == 403 and not self._token and _FROM_ELSEWHERE in words(answer.body).lower():
+            hint = "RT takes writes of a session only at the address of its own $WebBaseURL: give that one as url, have this one put into RT's @ReferrerWhitelist, or use a token."
+            raise NotAllowed(f"RT does not know itself as {self._origin()}", hint=hint)
         return self._http.checked(answer, writes)
 
     def _credential(self) -> dict[str, str]:
-        return {"Authorization": f"token {self._token.reveal()}"} if self._token else {}
+        """The token, or where a request of the session comes from: RT's own pages, as it were."""
+        return {"Authorization": f"token {self._token.reveal()}"} if self._token else {"Origin": self._origin()}
+
+    def _origin(self) -> str:
+        parts = urlsplit(self._root)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
 
     async def _log_in(self) -> None:
         """A session where there is a password and none yet. RT says 200 to a wrong password too, so it is asked something afterwards."""
@@ -98,7 +109,8 @@ class RtHttp:
         async with self._logging_in:
             if self._logged_in:
                 return
-            await self._http.send("POST", "/NoAuth/Login.html", form={"user": self._user, "pass": self._password.reveal()})
+            headers = {"Origin": self._origin(), "Referer": self._root + _LOGIN}  # $RestrictLoginReferrer asks for the page with the form
+            await self._http.send("POST", _LOGIN, form={"user": self._user, "pass": self._password.reveal()}, headers=headers)
             answer = await self._http.send("GET", "/REST/2.0/rt")
             if answer.status in (302, 401):
                 raise AuthFailed(f"RT refused the log-in of {self._user}")

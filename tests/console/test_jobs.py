@@ -63,6 +63,16 @@ def test_unknown_kinds_and_jobs_are_sentences(jobs: Jobs) -> None:
             jobs.show(ident)
 
 
+def test_the_newest_is_first_within_a_second_too(jobs: Jobs) -> None:
+    started = []
+    for _ in range(3):
+        now = time.time_ns() // 1_000_000
+        until(lambda: time.time_ns() // 1_000_000 > now)  # noqa: B023
+        started.append(jobs.start("probe", {}, ANA))
+    assert [job.id for job in jobs.list()] == started[::-1]
+    until(lambda: all(job.state == "done" for job in jobs.list()))
+
+
 def test_a_job_outlives_the_terminal_it_was_started_from(config: Config, jobs: Jobs) -> None:
     """The starter sits on a pseudo-terminal that hangs up; the job ends well."""
     import pty

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from backends.errors import Busy, NoSpace
 from console import ledger as ledger_module
 from console.ledger import CURRENT, Ledger
+from tests.warm import Warm
 
 ROOT = Path(__file__).parent.parent.parent
 WRITER = "import sys; sys.path.insert(0, sys.argv[1])\nfrom pathlib import Path\nfrom console.ledger import Ledger\nledger = Ledger(Path(sys.argv[2]))\nfor n in range(int(sys.argv[4])):\n    ledger.append('note', actor=sys.argv[3], n=n)\n"
@@ -23,6 +25,13 @@ WRITER = "import sys; sys.path.insert(0, sys.argv[1])\nfrom pathlib import Path\
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     return Ledger(tmp_path / "ledger")
+
+
+@pytest.fixture(scope="module")
+def writer() -> Iterator[Warm]:
+    imports = "import sys\nfrom pathlib import Path\nfrom console.ledger import Ledger\n"
+    with Warm(imports, "ledger = Ledger(Path(sys.argv[1]))\nfor n in range(2):\n    ledger.append('note', n=n)\n") as made:
+        yield made
 
 
 def lines(ledger: Ledger) -> list[bytes]:
@@ -84,17 +93,16 @@ def test_eight_writers(ledger: Ledger) -> None:
 @pytest.mark.server
 @pytest.mark.skipif(shutil.which("strace") is None, reason="LEFT OUT: strace is not installed")
 @pytest.mark.parametrize("call", ["openat", "flock", "pread64", "write", "fsync", "close"])
-def test_a_kill_at_each_system_call(ledger: Ledger, call: str) -> None:
+def test_a_kill_at_each_system_call(ledger: Ledger, writer: Warm, call: str) -> None:
     ledger.append("note", n=0)
-    target = str(ledger.folder / CURRENT)
+    target, killed = str(ledger.folder / CURRENT), 0
     for number in range(1, 6):
-        subprocess.run(
-            ["strace", "-f", "-qq", "-o", "/dev/null", "-P", target, "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}", sys.executable, "-c", WRITER, str(ROOT), str(ledger.folder), "x", "2"],
-            timeout=60, check=False,
-        )  # fmt: skip
+        done = writer.run(str(ledger.folder), strace=["-P", target, "-e", f"inject={call}:signal=SIGKILL:when={number}"])
+        killed += done.returncode == -signal.SIGKILL
         ledger.append("note", n="after")
         verdict = ledger.verify()
         assert verdict.ok, (call, number, verdict.problems)
+    assert killed, f"nothing was killed at {call}"
 
 
 def test_a_full_disk_refuses(ledger: Ledger) -> None:

@@ -43,7 +43,7 @@ from backends.faulty import Chaos, faulty
 from backends.options import read_options
 from backends.secret import Secret
 from backends.store.opening import open_store
-from tests.servers.backup_programs import Program, every, make_restic, newest, programs
+from tests.servers.backup_programs import Program, ends, make_borg, make_restic, newest, programs
 
 ADMIN = Actor("ana", "Ana", "admin")
 BAD = b"/bad-\xff-dir"
@@ -90,7 +90,7 @@ def place_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Program], Pa
             make_restic(folder / "repo", "p")
             fill(folder, lambda host, path, number: run("-q", "backup", path, "--host", host))
         else:
-            run("init", "-e", "repokey")
+            make_borg(folder / "repo", "p", program)
             fill(folder, borg)
         return folder
 
@@ -105,7 +105,7 @@ def make(program: Program, folder: Path, data: Path, repository: Path | None = N
     return adapter("vault", table, Site(data=str(data), store=open_store(data, "sqlite")))
 
 
-@pytest.fixture(params=[*every("restic"), *newest("borg"), "demo", "faulty"])
+@pytest.fixture(params=[*ends("restic"), *newest("borg"), "demo", "faulty"])
 async def backend(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place_of: Callable[[Program], Path]
 ) -> AsyncIterator[Any]:
@@ -123,7 +123,7 @@ async def backend(
     await found.close()
 
 
-@pytest.fixture(params=every("restic", "borg"))
+@pytest.fixture(params=ends("restic", "borg"))
 async def tool(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place_of: Callable[[Program], Path]
 ) -> AsyncIterator[Any]:

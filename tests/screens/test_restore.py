@@ -165,7 +165,7 @@ async def test_versions_search_and_a_look_into_a_file(site: Site) -> None:
         await pilot.press("s")
         await until(pilot, lambda: "whole snapshot" in shown(app))
         await pilot.press(*"steering", "enter")
-        await until(pilot, lambda: "*steering* in all of it" in shown(app), 30)
+        await until(pilot, lambda: "*steering* in all of it" in shown(app) and "sub/steering" in shown(app), 30)
         await pilot.press("p")
         await until(pilot, lambda: "red \\x1b[31m" in shown(app), 30)
         await pilot.press("escape", "escape")

@@ -23,13 +23,11 @@ def need(*programs: str) -> None:
             pytest.skip(f"LEFT OUT: {program} is not installed")
 
 
-def free_port(first: int = 8200, last: int = 8219) -> int:
-    """One that nobody listens on."""
-    for port in range(first, last + 1):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port")
+def free_port() -> int:
+    """One that nobody listens on: any, so that two test processes do not choose the same."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import pytest
 
 from backends.contract import Change
 from backends.errors import BackendError
-from tests.servers.backup_programs import every, newest
+from tests.servers.backup_programs import ends, newest
 from tests.servers.test_backup_cases import ADMIN, PASSWORD, Place
 
 pytestmark = [pytest.mark.server]
@@ -53,7 +53,7 @@ def _has(path: Path, words: bytes) -> bool:
         return False
 
 
-@pytest.mark.parametrize("place", every("restic", "borg"), indirect=True)
+@pytest.mark.parametrize("place", ends("restic", "borg"), indirect=True)
 async def test_a_large_backup_is_cancelled(place: Place) -> None:
     jobs = {"whole": {"paths": [str(place.source)], "archive": "fs01-{now:%Y-%m-%dT%H:%M:%S}"}}
     backend = await place.open(program=slow(place), jobs=jobs)
@@ -74,6 +74,27 @@ async def test_a_large_backup_is_cancelled(place: Place) -> None:
     backend.forget_cached()
     assert await backend.locks() == [] and await backend.all_snapshots() == []
     assert (await backend.runs(_all())).items[0].result == "cancelled"
+
+
+@pytest.mark.parametrize("place", newest("restic", "borg"), indirect=True)
+async def test_a_cancel_that_comes_too_late_is_not_said(place: Place) -> None:
+    """The snapshot is there: the backup is done, not "nothing of it can be restored"."""
+    (place.source / "large").unlink()
+    (place.source / "small").write_text("x")
+    late = place.program_that(
+        f'case " $* " in *" backup "*|*" create "*) trap "exit 0" INT TERM; $real "$@"; touch {place.path}/made; sleep 30 >/dev/null 2>&1 & wait;; esac'
+    )
+    backend = await place.open(program=late, jobs={"whole": {"paths": [str(place.source)], "archive": "fs01-{now:%Y-%m-%dT%H:%M:%S}"}})
+    stop = threading.Event()
+    backend.follow(place.heard.append, stop)
+    task = asyncio.create_task(backend.apply(await backend.plan(Change("backups", "vault", "run", "whole"), ADMIN), ADMIN, "op"))
+    until = time.monotonic() + 30
+    while not (place.path / "made").exists():
+        assert time.monotonic() < until and not task.done()
+        await asyncio.sleep(0.01)
+    stop.set()
+    assert (await task).word == "done" and len(await backend.all_snapshots()) == 1
+    assert (await backend.runs(_all())).items[0].result == "ok"
 
 
 def done_of(job: Path) -> int:

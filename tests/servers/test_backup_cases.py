@@ -25,7 +25,7 @@ from backends.secret import Secret
 from backends.store.opening import open_store
 from tests.servers import nasty_tree
 from tests.servers.backup_places import free_port, rclone, sshd
-from tests.servers.backup_programs import Program, cheap_key, ends, every, make_restic, newest
+from tests.servers.backup_programs import Program, cheap_key, ends, every, make_borg, make_restic, newest
 
 pytestmark = [pytest.mark.server]
 ADMIN = Actor("ana", "Ana", "admin")
@@ -45,7 +45,7 @@ class Place:
         if self.restic:
             make_restic(self.repository, PASSWORD)
         else:
-            self.run("init", "-e", "repokey")
+            make_borg(self.repository, PASSWORD, program)
 
     def run(self, *words: str) -> None:
         """The program itself."""
@@ -301,13 +301,16 @@ async def test_a_tool_that_fails_in_its_own_way(place: Place) -> None:
 
 @over(every("restic"))
 async def test_a_rest_server_goes_in_the_middle(place: Place) -> None:
-    """R18: the restore says that it tries again, ends when it is told to, and comes to its end when the server comes back."""
+    """R18: the restore says that it tries again, ends when it is told to, and comes to its end when the server comes back.
+
+    Some packs, fetched one after the other: restic writes the files of a pack when it has all of it, and most are still to come then.
+    """
     for number in range(6):
         (place.source / f"f{number}").write_bytes(os.urandom(3_000_000))
-    place.back_up()
+    place.run("-q", "backup", "--pack-size", "4", str(place.source))
     port = free_port()
-    backend = await place.open(repository=f"rest:http://127.0.0.1:{port}/")
-    server = rclone("restic", place.repository, port, "--bwlimit", "6M")
+    backend = await place.open(repository=f"rest:http://127.0.0.1:{port}/", options=["rest.connections=1"])
+    server = rclone("restic", place.repository, port, "--bwlimit", "4M")
     with server as process:
         ident = await only(backend)
         stop = threading.Event()

@@ -20,7 +20,7 @@ from backends.errors import AuthFailed, BackendError, Busy, Damaged, MissingTool
 from backends.options import read_options
 from backends.secret import Secret
 from tests.servers import nasty_tree
-from tests.servers.backup_programs import Program, every, programs
+from tests.servers.backup_programs import Program, every, make_borg, programs
 
 pytestmark = [pytest.mark.server]
 ADMIN = Actor("ana", "Ana", "admin")
@@ -49,7 +49,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "source").mkdir()
     found = Place(tmp_path, program)
-    borg(found, "init", "-e", "repokey")
+    make_borg(found / "repo", "correct horse", program)
     return found
 
 

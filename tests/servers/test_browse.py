@@ -22,7 +22,7 @@ from backends.contract import Site
 from backends.errors import Damaged, NoSpace, NotFound, Refused
 from backends.options import read_options
 from backends.secret import Secret
-from tests.servers.backup_places import need
+from tests.servers.backup_programs import make_borg, make_restic, programs
 
 pytestmark = [pytest.mark.server]
 HOSTILE = (b"[bold]x", b"red\x1b[31m", "\u202egnp.exe".encode(), b"line\nbreak", b"\xff.odd", b"\x80.odd", "\ufffd.odd".encode())
@@ -32,7 +32,8 @@ class Place:
     """A share with its repository; every run of the tool is noted."""
 
     def __init__(self, kind: str, place: Path) -> None:
-        need(kind)
+        tool = programs(kind)[0]
+        tool.needed()
         self.kind, self.share, self.log = kind, place / "share", place / "log"
         for number in range(30):
             (self.share / f"case{number:02}" / "in").mkdir(parents=True)
@@ -42,12 +43,16 @@ class Place:
         for name in HOSTILE:
             Path(os.fsdecode(root + b"/odd/" + name)).write_bytes(b"12345")
         program = place / "noted"
-        program.write_text(f'#!/bin/sh\necho "$*" | tr "\\n" " " >> {self.log}; echo >> {self.log}\nexec {shutil.which(kind)} "$@"\n')
+        program.write_text(f'#!/bin/sh\necho "$*" | tr "\\n" " " >> {self.log}; echo >> {self.log}\nexec {tool.path} "$@"\n')
         program.chmod(0o755)
         own = {"RESTIC_REPOSITORY": str(place / "repo"), "RESTIC_PASSWORD": "p", "RESTIC_CACHE_DIR": str(place / "cache"), "HOME": str(place),
                "BORG_REPO": str(place / "repo"), "BORG_PASSPHRASE": "p"}  # fmt: skip
-        for words in (["-q", "init"], ["-q", "backup", str(self.share)]) if kind == "restic" else (["init", "-e", "repokey"], ["create", "::fs01-2026-03-08", str(self.share)]):
-            subprocess.run([kind, *words], env={**os.environ, **own}, check=True, capture_output=True, timeout=60)
+        if kind == "restic":
+            make_restic(place / "repo", "p")
+        else:
+            make_borg(place / "repo", "p", tool)
+        words = ["-q", "backup"] if kind == "restic" else ["create", "::fs01-2026-03-08"]
+        subprocess.run([tool.path, *words, str(self.share)], env={**os.environ, **own}, check=True, capture_output=True, timeout=60)
         adapter: Any = Restic if kind == "restic" else Borg
         table = {**read_options(adapter.OPTIONS, {"repository": str(place / "repo"), "password": "env:X", "program": str(program)}), "password": Secret("p")}
         self.backend: Any = adapter("vault", table, Site(data=str(place / "data")))

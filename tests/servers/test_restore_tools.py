@@ -29,7 +29,7 @@ from backends.secret import Secret
 from backends.store.opening import open_store
 from tests.backends.restore.conftest import look
 from tests.servers import nasty_tree
-from tests.servers.backup_programs import Program, ends, every, make_restic, newest
+from tests.servers.backup_programs import Program, ends, every, make_restic, newest, programs
 
 pytestmark = [pytest.mark.server]
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="LEFT OUT: owners and devices need root")
@@ -92,22 +92,24 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     yield Bench(tmp_path, request.param)
 
 
-both = pytest.mark.parametrize("bench", ends("restic", "borg"), indirect=True)
-every_one = pytest.mark.parametrize("bench", every("restic", "borg"), indirect=True)
+every_one = pytest.mark.parametrize("bench", [*every("restic"), *newest("borg")], indirect=True)
 restic = pytest.mark.parametrize("bench", every("restic"), indirect=True)
 one_restic = pytest.mark.parametrize("bench", newest("restic"), indirect=True)
 
 
 @ROOT_ONLY
-@both
+@pytest.mark.parametrize("bench", [*ends("restic"), *newest("borg")], indirect=True)
 async def test_the_whole_nasty_tree_comes_back(bench: Bench) -> None:
-    """Equal but for what is named in the report as lost; the tools' own losses at backup time are not in the snapshot at all."""
+    """Equal but for what is named in the report as lost; the tools' own losses at backup time are not in the snapshot at all.
+
+    The folder of 3,000 files is for the newest restic: what is special about it is ours, not the tool's.
+    """
     if bench.tool == "borg" and os.environ.get("DESKSIDE_TEST_ALL") != "1":
         pytest.skip("LEFT OUT: half a minute; DESKSIDE_TEST_ALL=1 runs it")
     source = bench.place / "src" / "tree"
     source.parent.mkdir()
-    skip = "deep" if bench.tool == "borg" else ""
-    nasty_tree.run("build", str(source), "--sparse-size", "20000000", *(["--skip", skip] if skip else []))
+    skip = "deep,wide" if bench.tool == "borg" else "wide" if bench.path != programs("restic")[-1].path else ""
+    nasty_tree.run("build", str(source), "--sparse-size", "20000000", "--skip", skip)
     bench.back_up(source)
     await bench.open()
     plan = bench.plan(source, to=Destination("new", os.fsencode(bench.place / "out")))

@@ -29,6 +29,7 @@ class Terminal:
         self.late = 0.0
         """Seconds after which answers arrive: the line's way there and back."""
         self._answers: list[tuple[float, bytes]] = []
+        self._shown: tuple[int, str] = (-1, "")
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.execvpe(argv[0], list(argv), dict(environment))
@@ -39,6 +40,7 @@ class Terminal:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         if lines and columns:
             self.screen.resize(lines, columns)
+            self._shown = (-1, "")
 
     def send(self, keys: str | bytes) -> None:
         """Type."""
@@ -75,8 +77,10 @@ class Terminal:
             os.write(self.master, self._answers.pop(0)[1])
 
     def text(self) -> str:
-        """The screen as lines."""
-        return "\n".join(line.rstrip() for line in self.screen.display)
+        """The screen as lines; drawn anew only when something came."""
+        if self._shown[0] != len(self.raw):
+            self._shown = (len(self.raw), "\n".join(line.rstrip() for line in self.screen.display))
+        return self._shown[1]
 
     def wait_for(self, wanted: str, timeout: float = 15.0) -> str:
         """Until the screen shows a text; AssertionError with the screen otherwise."""

@@ -24,27 +24,20 @@ def desk(console: Console) -> Terminal:
     return terminal
 
 
-def test_the_start(desk: Terminal) -> None:
+def test_the_start_and_then_nothing(desk: Terminal) -> None:
     assert len(desk.raw) <= START
-
-
-def test_idle_sends_nothing(desk: Terminal) -> None:
     before = desk.text()
     sent = desk.read(quiet=4.0, longest=4.0)
     assert sent == 0 or before != desk.text(), f"{sent} bytes though nothing changed"
 
 
-def test_the_cursor(desk: Terminal) -> None:
+def test_the_cursor_and_leaving_the_page_turns_it_once(desk: Terminal) -> None:
     sizes = []
     for _ in range(10):
         desk.send("j")
         sizes.append(desk.read(quiet=0.15))
     assert 0 < max(sizes) <= CURSOR, sizes
-
-
-def test_leaving_the_page_turns_it_once(desk: Terminal) -> None:
-    sizes = []
-    for _ in range(40):
+    for _ in range(30):
         desk.send("j")
         sizes.append(desk.read(quiet=0.1))
     turned = [size for size in sizes if size > CURSOR]

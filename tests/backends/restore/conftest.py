@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from backends.restore.planning import Point, Setting, prepare
 from backends.restore.run_folder import Run
 from backends.restore.runs import UndoWork
 from tests.backends.restore.source import Trees
+from tests.warm import Warm
 
 
 @dataclass
@@ -29,6 +31,7 @@ class House:
     source: Trees
     setting: Setting
     stop: threading.Event = field(default_factory=threading.Event)
+    warm: Warm | None = None
 
     def plan(self, *chosen: Path, to: Destination | None = None, policy: Policy = "differs", **more: Any) -> RestorePlan:
         paths = tuple(os.fsencode(path) for path in chosen or (self.share,))
@@ -43,6 +46,11 @@ class House:
 
     def undo(self, plan: RestorePlan, force: bool = False) -> RestoreReport:
         return UndoWork(self.setting, self.run(plan), force).work()
+
+    def work(self, plan: RestorePlan, deed: str = "work", strace: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        """work | undo | resume in a process of its own, with strace and these words on it."""
+        assert self.warm is not None
+        return self.warm.run(str(self.place), plan.run, deed, strace=strace)
 
     def hidden(self) -> list[Path]:
         return list(self.place.rglob(".deskside-restore-*"))
@@ -60,8 +68,14 @@ def look(folder: Path) -> dict[str, tuple[Any, ...]]:
     return found
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    with Warm("import sys\nfrom tests.backends.restore.work import main", "main(*sys.argv[1:])") as made:
+        yield made
+
+
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(tmp_path: Path, warm: Warm) -> Iterator[House]:
     share = tmp_path / "srv" / "share"
     (share / "sub" / "deep").mkdir(parents=True)
     (share / "letter.txt").write_text("as it was")
@@ -74,4 +88,4 @@ def house(tmp_path: Path) -> Iterator[House]:
     source = Trees(tmp_path / "snapshots")
     source.backup("one", share)
     data = tmp_path / "data"
-    yield House(tmp_path, share, source, Setting(data / "restores", Guarded(b"", os.fsencode(data)), 14.0, "fs01"))
+    yield House(tmp_path, share, source, Setting(data / "restores", Guarded(b"", os.fsencode(data)), 14.0, "fs01"), warm=warm)

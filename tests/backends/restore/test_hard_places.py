@@ -6,7 +6,6 @@ import os
 import pickle
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -22,10 +21,8 @@ from backends.restore.places import Chosen, is_plain
 from backends.restore.runs import take_back
 from tests.backends.restore.conftest import House, look
 
-ROOT = Path(__file__).parent.parent.parent.parent
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="LEFT OUT: needs root")
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="LEFT OUT: strace is not installed; no disk was full")
-STRACE = ("strace", "-f", "-qq", "-o", "/dev/null")
 
 
 @pytest.fixture
@@ -52,8 +49,7 @@ def test_a_disk_that_fills_up_in_the_fallback_of_the_swap(live: House, faults: t
     (live.place / "hashes").write_bytes(pickle.dumps(live.source.hashes))
     old, plan = look(live.share), live.plan()
     fault = [word for one in ("renameat2:error=EINVAL", *faults) for word in ("-e", f"inject={one}")]
-    work = [sys.executable, "-m", "tests.backends.restore.work", str(live.place), plan.run]
-    done = subprocess.run([*STRACE, *fault, *work, "work"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = live.work(plan, strace=fault)
     report = live.run(plan).report()
     assert report is not None, done.stderr
     failed = [item for item in report.named if item.word == "failed"]
@@ -62,7 +58,7 @@ def test_a_disk_that_fills_up_in_the_fallback_of_the_swap(live: House, faults: t
     for name in ("letter.txt", "sub/plan.ods"):
         left = any(os.fsdecode(item.path).endswith(name) for item in failed)
         assert (live.share / name).read_bytes().startswith(b"live") is left
-    again = subprocess.run([*STRACE, "-e", "inject=renameat2:error=EINVAL", *work, "undo"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    again = live.work(plan, "undo", ["-e", "inject=renameat2:error=EINVAL"])
     assert again.stdout.strip() == "undone" and look(live.share) == old
 
 

@@ -10,7 +10,7 @@ import pickle
 import random
 import shutil
 import subprocess
-import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from backends.restore.model import RestorePlan
+from backends.restore.run_folder import Run, runs
 from backends.restore.runs import drop, interrupted, purge
 from tests.backends.restore.conftest import House, look
 
-ROOT = Path(__file__).parent.parent.parent.parent
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="LEFT OUT: strace is not installed; nothing was killed")
 FILES = 24
 
@@ -47,10 +47,7 @@ def big(house: House) -> House:
 
 
 def work(house: House, plan: RestorePlan, deed: str = "work", inject: str = "") -> str:
-    argv = [sys.executable, "-m", "tests.backends.restore.work", str(house.place), plan.run, deed]
-    if inject:
-        argv = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={inject}", *argv]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = house.work(plan, deed, ["-e", f"inject={inject}"] if inject else ())
     assert done.returncode in (0, -9, 137), done.stderr
     return done.stdout.strip()
 
@@ -66,8 +63,7 @@ def each_is_old_or_new(now: dict[str, Any], old: dict[str, Any], new: dict[str, 
 def syscalls(house: House, plan: RestorePlan, name: str) -> int:
     """How often a whole run makes the call: measured on a twin in the same state, by counting."""
     counted = house.place / "count"
-    argv = ["strace", "-f", "-qq", "-c", "-o", str(counted), "-e", f"trace={name}", sys.executable, "-m", "tests.backends.restore.work", str(house.place), plan.run, "work"]
-    assert subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout.strip() == "done"
+    assert house.work(plan, strace=["-c", "-o", str(counted), "-e", f"trace={name}"]).stdout.strip() == "done"
     line = next(line for line in counted.read_text().splitlines() if line.rstrip().endswith(name))
     return int(line.split()[3])
 
@@ -163,9 +159,7 @@ def test_where_the_kernel_can_not_exchange(big: House, call: str) -> None:
         assert report is not None and "can't exchange" in report.private and look(big.share / "many")["f00"][-1] != b"live 0"
         assert work(big, plan, "undo", inject=lacking) == "undone"
     else:
-        argv = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={lacking}", "-e", f"inject={call}:signal=SIGKILL:when=4",
-                sys.executable, "-m", "tests.backends.restore.work", str(big.place), plan.run, "work"]  # fmt: skip
-        subprocess.run(argv, cwd=ROOT, capture_output=True, timeout=60)
+        big.work(plan, strace=["-e", f"inject={lacking}", "-e", f"inject={call}:signal=SIGKILL:when=4"])
         state = big.run(plan).state()
         if state == "swapping":
             assert work(big, plan, "resume", inject=lacking) == "done"
@@ -213,3 +207,14 @@ def test_what_was_confirmed_is_cut_off_and_a_mere_preview_is_hidden(house: House
     with meant.lock():
         assert not interrupted(house.setting)
     assert drop(house.setting, meant).result == "cancelled" and not interrupted(house.setting)
+
+
+def test_the_newest_is_first_within_a_second_too(tmp_path: Path) -> None:
+    made = []
+    for _ in range(3):
+        now = time.time_ns() // 1_000_000
+        while time.time_ns() // 1_000_000 == now:
+            pass
+        made.append(Run.create(tmp_path))
+        (made[-1].folder / "plan.json").touch()
+    assert [run.ident for run in runs(tmp_path)] == [run.ident for run in made[::-1]]

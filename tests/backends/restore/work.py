@@ -1,10 +1,9 @@
-"""A process that does one thing with a run, to be killed: `python -m tests.backends.restore.work PLACE RUN work|undo|drop`."""
+"""What a process does that does one thing with a run, to be killed: PLACE RUN work|undo|resume."""
 
 from __future__ import annotations
 
 import os
 import pickle
-import sys
 import threading
 from pathlib import Path
 
@@ -32,7 +31,3 @@ def main(place: str, ident: str, deed: str) -> None:
         print(report.result)
     except BackendError as error:
         print(type(error).__name__)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from backends.store.opening import ENGINES, open_store
-from tests.backends.store.processes import INSERTS, PREAMBLE, run, start
+from tests.backends.store.processes import INSERTS, PREAMBLE, start
+from tests.warm import Warm
 
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
 
@@ -89,8 +90,14 @@ def test_a_kill_at_random_loses_nothing_that_was_said_to_be_stored(engine: str, 
         store.close()
 
 
-SWEPT = PREAMBLE + """
-from backends.store import tinydb_storage
+IMPORTS = """
+import sys
+from pathlib import Path
+from backends.store import sqlite, tinydb_storage
+from backends.store.opening import open_store
+"""
+SWEPT = """
+folder = Path(sys.argv[1])
 tinydb_storage.COMPACT_BYTES = 150
 store = open_store(folder)
 for n in range(4):
@@ -115,16 +122,17 @@ def test_a_kill_at_each_system_call(engine: str, tmp_path: Path) -> None:
     open_store(start_folder, engine).close()
     paths = [word for name in FILES for word in ("-P", str(folder / "store" / engine / name).rstrip("/"))]
     kills = 0
-    for call in CALLS:
-        for number in range(1, 100):
-            shutil.copytree(start_folder, folder)
-            inject = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={call}:signal=SIGKILL:when={number}", *paths]
-            done = run(SWEPT, folder, before=inject)
-            _whole(folder, done.stdout.split(), f"{call} {number}")
-            shutil.rmtree(folder)
-            if done.returncode == 0:
-                break
-            kills += 1
+    with Warm(IMPORTS, SWEPT) as warm:
+        for call in CALLS:
+            for number in range(1, 100):
+                shutil.copytree(start_folder, folder)
+                done = warm.run(str(folder), strace=["-e", f"inject={call}:signal=SIGKILL:when={number}", *paths])
+                assert done.returncode in (0, -signal.SIGKILL), done.stderr
+                _whole(folder, done.stdout.split(), f"{call} {number}")
+                shutil.rmtree(folder)
+                if done.returncode == 0:
+                    break
+                kills += 1
     assert kills > 40, f"only {kills} kills: the sweep has missed the store"
 
 
