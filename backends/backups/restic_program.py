@@ -91,6 +91,11 @@ class ResticProgram:
         """The address without what looks like a password."""
         return clean(_PASSWORD_IN_URL.sub(r"\1:***@", self._address.reveal()))
 
+    @property
+    def local(self) -> bool:
+        """Whether the repository lies in a folder of this machine: it can't be unreachable."""
+        return re.match(r"(sftp|rest|s3|b2|azure|gs|swift|rclone):", self._address.reveal()) is None
+
     def has(self, capability: str) -> bool:
         """Whether this version can do it."""
         return capability in self.capabilities.has

@@ -158,6 +158,7 @@ async def test_the_server_dies_and_comes_back(line: Line) -> None:
         f"the repository can't be reached, trying again in {wait} s" for wait in ("0.05", "0.1")
     ]
     assert look(line.share) == line.live and "--resume` goes on" in caught.value.hint
+    assert sum(event.kind == "error" for event in line.events) <= 4, "one file after the other is named that could not come"
     goes_on = line.backend.can_go_on()
     assert len(line.stagings()) == goes_on
     known = [path.stat().st_ino for path in line.stagings()]
