@@ -63,7 +63,7 @@ class Restoring:
         self._seconds = 0.0
         self._syncing: list[EarlySync] = []
         self._waits = iter(setting.waits)
-        self._again = self._audited = False
+        self._again = self._waited = self._audited = False
 
     def work(self) -> RestoreReport:
         """From the start, or from where a killed one stood; always audited. Raises what stood in the way, after the report is written."""
@@ -121,6 +121,7 @@ class Restoring:
         left = self._left(parts) if self._run.said("fetched") or (isinstance(source, GoesOn) and source.can_go_on()) else []
         extract = source.go_on if left and isinstance(source, GoesOn) else source.extract
         whole = bool(left) and bool(self._run.said("fetched"))
+        self._again = bool(left) and not whole
         if whole:
             self._told.tell("warning", "all of it was fetched before it stopped: it is audited again")
         elif left:
@@ -139,7 +140,7 @@ class Restoring:
             self._fetched(stage, found)
         self._tool = self._tool or str(self._run.said("tool") or "")
         self._syncing = [EarlySync(stage.fd) for stage in self._stages]
-        self._seconds = 0.0 if left or self._again else time.monotonic() - started
+        self._seconds = 0.0 if left or self._waited else time.monotonic() - started
         self._told.end("done")
 
     def _extracted(self, stage: Stage, extract: Extract) -> Extraction:
@@ -152,11 +153,11 @@ class Restoring:
                 if wait is None or self._stop.is_set():
                     raise
                 self._told.say(f"the repository can't be reached, trying again in {wait:g} s: {error.text}")
+                self._waited = True
                 if self._stop.wait(wait):
                     raise
-            self._again = True
             if isinstance(self._source, GoesOn) and self._source.can_go_on():
-                extract = self._source.go_on
+                self._again, extract = True, self._source.go_on
             else:
                 renew(stage)
                 extract = self._source.extract
@@ -192,6 +193,8 @@ class Restoring:
             return
         self._told.begin("audit")
         audit = self._audit()
+        if audit.bad and self._again and not self._stop.is_set():
+            audit = self._mended()
         self._told.end("done" if audit.complete else "stopped")
         if self._stop.is_set():
             return
@@ -210,6 +213,17 @@ class Restoring:
             sync_filesystem(stage.fd)
         self._run.note("swapping", audited=audit.complete, exchange=self._moves.exchange, noreplace=self._moves.noreplace, tool=self._tool,
                        size=audit.bytes, files=audit.files, seconds=self._seconds, mended=audit.mended, attributes=audit.attributes)  # fmt: skip
+
+    def _mended(self) -> Audit:
+        """Of what was gone on with something was wrong and is out of the staging now: fetched once more, audited again."""
+        source = self._source
+        assert isinstance(source, GoesOn)
+        self._told.say("some of what was kept is not the snapshot's: it is fetched anew")
+        self._run.note("fetching", fetched=False)
+        self._audited, self._syncing = False, []
+        for stage in self._stages:
+            self._fetched(stage, self._extracted(stage, source.go_on))
+        return self._audit()
 
     def _audit(self) -> Audit:
         whole = Audit(complete=True)
