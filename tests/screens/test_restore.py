@@ -247,7 +247,7 @@ async def test_one_that_stopped_says_why_and_goes_on(site: Site) -> None:
     again = Desk(site.desk.config, Identity(ANA, 0))
     other = ConsoleApp(again)
     async with other.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: "1 restore stopped for something to mend" in shown(other))
+        await until(pilot, lambda: "1 restore stopped: `:restores` says why" in shown(other))
         site.cut.unlink()
         await pilot.press(*":restores", "enter")
         await until(pilot, lambda: "STOPPED" in shown(other))
