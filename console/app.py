@@ -155,7 +155,10 @@ class ConsoleApp(App[int], inherit_bindings=False):
             return
         from console.restoring import Restores
 
-        cut = await Restores(self.desk).interrupted()
+        found = await Restores(self.desk).interrupted()
+        cut = [row for row in found if row.state != "stopped"]
+        if found and not cut:
+            self._tell(f"{len(found)} {'restore' if len(found) == 1 else 'restores'} stopped: `:restores` says why, to resume or give up.")
         if cut:
             self._tell(f"{len(cut)} {'restore was' if len(cut) == 1 else 'restores were'} cut off: `:restores` shows {'it' if len(cut) == 1 else 'them'}, to resume or take back.")
 

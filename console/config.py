@@ -28,7 +28,7 @@ _KNOWN: dict[str, dict[str, type]] = {
     "console": {"theme": str, "read_only": bool, "driver": str, "mouse": bool, "data": str},
     "store": {"engine": str},
     "ledger": {"syslog": str},
-    "restore": {"undo": str, "many": int, "second_person": list, "scratch": str, "drills": str, "full_drills": str, "sample": int, "roles": dict, "mailboxes": str},
+    "restore": {"undo": str, "many": int, "second_person": list, "scratch": str, "drills": str, "full_drills": str, "sample": int, "roles": dict, "mailboxes": str, "tries": list},
     "roles": {"admins": list, "supervisors": list, "technicians": list, "default": str},
     "desk": {"next_after_action": bool, "absent": list, "teams": dict},
 }

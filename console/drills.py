@@ -179,7 +179,7 @@ async def run_drill(desk: Desk, spec: Mapping[str, Any], progress: Any) -> dict[
     count = int(desk.config.restore.get("sample", SAMPLE))
     progress.step("drawing the sample")
     sample = await in_thread(86400.0, lambda: draw(source.entries(snapshot.id, roots), seed, count))
-    setting = Setting(desk.config.data / "drills" / "runs", undo_days=1.0, host=os.uname().nodename)
+    setting = Setting(desk.config.data / "drills" / "runs", undo_days=1.0, host=os.uname().nodename, keeps=False)
     scratch = await in_thread(LOOK, lambda: tempfile.mkdtemp(prefix="deskside-drill-", dir=scratch_of(desk)))
     work = Rehearsal(setting, source, snapshot, roots if full else tuple(sample.chosen), scratch, backend)
     try:

@@ -91,7 +91,7 @@ async def restore(desk: Desk, spec: Mapping[str, Any], progress: Any) -> dict[st
     source = await restores.source(plan.wanted.backend)
     setting = restores.setting_of(plan.wanted.backend)
 
-    password = secret_of(plan.wanted.destination.password)
+    password, before = secret_of(plan.wanted.destination.password), run.report()
 
     def work(stop: threading.Event, listen: Callable[[RestoreEvent], None]) -> RestoreReport:
         return resume(setting, run, source, stop, listen, password)
@@ -100,7 +100,7 @@ async def restore(desk: Desk, spec: Mapping[str, Any], progress: Any) -> dict[st
         report, by = await followed(progress, work)
     except BackendError as error:
         found = run.report()
-        if found is not None:
+        if found is not None and found != before:
             await record(desk, spec, found, error.title)
         raise
     return _ended(await record(desk, spec, report), report, by)
@@ -153,7 +153,7 @@ async def record(desk: Desk, spec: Mapping[str, Any], report: RestoreReport, why
         said.append(f"the ledger's line could not be written: {error.title}")
     if spec.get("ticket"):
         said.append(await _on_ticket(desk, str(spec["ticket"]), "note", local(report.private, desk.config.timezone)))
-        if spec.get("tell_requester"):
+        if spec.get("tell_requester") and report.result != "stopped":  # that is no end yet
             said.append(await _on_ticket(desk, str(spec["ticket"]), "reply", local(report.public, desk.config.timezone)))
     return " ".join(text for text in said if text)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from backends.backups.extraction import ExtractsFiles
 from backends.contract import Actor, Change, Outcome, Plan, Step
-from backends.errors import Conflict, Invalid, Refused, Unsupported
+from backends.errors import BadConfig, Conflict, Invalid, Refused, Unsupported
 from backends.options import seconds
 from backends.restore.folders import shown
 from backends.restore.model import POLICIES, Destination, Preview, RestoreEvent, RestorePlan, RestoreReport, RunRow, Wanted
@@ -34,6 +34,8 @@ from console.sizes import size
 LOOK = 20.0
 PREVIEW_SECONDS = 3600.0
 MANY = 1000
+TRIES = ("5s", "15s", "45s")
+"""How long it is waited each time before the repository is tried again."""
 GRAVE = ("remove", "mailbox", "system", "many")
 """What may need a second person: `second_person` in [restore] names some of these."""
 
@@ -65,7 +67,7 @@ class Restores:
         local = repository.removeprefix("local:")
         days = seconds(str(config.restore.get("undo", "14d"))) / 86400
         guarded = Guarded(os.fsencode(os.path.realpath(local)) if local.startswith("/") else b"", os.fsencode(os.path.realpath(config.data)))
-        return Setting(config.data / "restores", guarded, days, os.uname().nodename)
+        return Setting(config.data / "restores", guarded, days, os.uname().nodename, _waits(config.restore.get("tries", TRIES)))
 
     def setting_of(self, backend: str) -> Setting:
         """The same, knowing where a backend keeps its backups."""
@@ -235,7 +237,10 @@ class Restores:
         spec = {"run": ident, "op": op_id, "force": bool(change.values.get("force")), "tell_requester": bool(change.values.get("tell_requester")),
                 "ticket": self.ticket, "resume": change.verb == "resume-restore"}  # fmt: skip
         if change.verb == "restore":
-            await in_thread(LOOK, lambda: run.note("planned", who={"actor": actor.login, "ticket": self.ticket}))
+            await in_thread(LOOK, lambda: run.note("planned", who={"actor": actor.login, "ticket": self.ticket, "tell": spec["tell_requester"]}))
+        elif change.verb == "resume-restore":  # what was meant when it was confirmed
+            who = await in_thread(LOOK, run.said, "who") or {}
+            spec |= {"ticket": self.ticket or who.get("ticket", ""), "tell_requester": bool(who.get("tell"))}
         job = await in_thread(LOOK, self._desk.jobs.start, kind, spec, actor)
         return Outcome("done", f"job {job}", job)
 
@@ -319,6 +324,13 @@ class Restores:
             if state not in ("running", "starting"):
                 return str(state)
             await asyncio.sleep(0.1)
+
+
+def _waits(found: Sequence[Any]) -> tuple[float, ...]:
+    try:
+        return tuple(seconds(text) for text in found)
+    except ValueError as error:
+        raise BadConfig(f"restore.tries: {error}", hint='Give it as tries = ["5s", "15s", "45s"]; [] tries once.') from None
 
 
 def where(plan: RestorePlan) -> str:

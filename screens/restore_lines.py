@@ -15,12 +15,17 @@ from widgets.wrap import fields, heading, prose
 PHASES = ("preflight", "fetch", "audit", "swap", "report", "undo")
 _WORDS = {"preflight": "look", "fetch": "fetch", "audit": "audit", "swap": "swap in", "report": "report", "undo": "take back"}
 STATE_TONE = {
-    "done": "ok", "partial": "warn", "failed": "bad", "cancelled": "warn", "undone": "ok", "expired": "dim", "INTERRUPTED": "bad",
+    "done": "ok", "partial": "warn", "failed": "bad", "cancelled": "warn", "undone": "ok", "expired": "dim", "INTERRUPTED": "bad", "STOPPED": "warn",
     "confirmed": "accent", "fetching": "accent", "fetched": "accent", "audited": "accent", "swapping": "accent", "swapped": "accent", "undoing": "accent",
 }  # fmt: skip
 _NAMED_TONE = {"failed": "bad", "conflict": "bad", "lost": "warn", "replaced": "warn", "removed": "warn"}
 BAR = 20
 MOST_ERRORS = 200
+
+
+def state_word(row: RunRow) -> str:
+    """What waits for somebody stands out: cut off, or stopped for something to mend."""
+    return row.state if not row.interrupted else "STOPPED" if row.state == "stopped" else "INTERRUPTED"
 
 
 class Progress:
@@ -58,9 +63,10 @@ class Progress:
 
 def view_lines(row: RunRow, plan: RestorePlan, report: RestoreReport | None, progress: Progress, timezone: str, width: int) -> list[Line]:
     """The whole view."""
-    word = "INTERRUPTED" if row.interrupted else row.state
+    word = state_word(row)
     until = row.undo_until if "undo" in row.can else None
-    out: list[Line] = [(), ((f" {word}  ", STATE_TONE.get(word, "title")), (clean(row.text) if row.interrupted else "", "bad"))]
+    out: list[Line] = [(), ((f" {word}  ", STATE_TONE.get(word, "title")), (clean(row.text) if row.interrupted and word != "STOPPED" else "", "bad"))]
+    out += prose(clean(row.text), width - 3, "warn", "  ") if word == "STOPPED" else []
     out += fields([
         ("to", row.where, ""), ("from", f"{row.snapshot[:10]} of {plan.snapshot_host}, {stamp(plan.snapshot_time, timezone)}", ""), ("by", row.actor, ""),
         ("ticket", row.ticket, "accent"), ("started", f"{stamp(row.at, timezone)} ({age(row.at)})", ""), ("undo until", stamp(until, timezone), "ok"),

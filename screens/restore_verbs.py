@@ -43,7 +43,7 @@ class RestoreVerbs:
         if row is None:
             return "no restore is under the cursor"
         if word not in row.can:
-            state = "cut off" if row.interrupted else "running" if row.alive else row.state
+            state = "cut off" if row.interrupted and row.state != "stopped" else "running" if row.alive else row.state
             return f"it is {state}" + (f"; it can be: {', '.join(row.can)}" if row.can else "")
         return self._lacks(row.run) or None
 

@@ -18,7 +18,7 @@ from screens.restore_verbs import RestoreVerbs
 from widgets.toned import Line
 
 EVERY = 0.5
-_ENDED_TONE = {"done": "ok", "undone": "ok", "partial": "warn", "cancelled": "warn"}
+_ENDED_TONE = {"done": "ok", "undone": "ok", "partial": "warn", "cancelled": "warn", "stopped": "warn"}
 
 
 class RestoreScreen(PaperScreen):
@@ -108,8 +108,9 @@ class RestoreScreen(PaperScreen):
     def _say_end(self, text: str) -> None:
         row = self.row
         word = row.state if row is not None else ""
-        hint = "   U takes it back" if row is not None and "undo" in row.can else ""
-        self.say(f"{word}: {text}{hint}" if word == "failed" else f"It is over: {word}.{hint}", _ENDED_TONE.get(word, "bad"))
+        can = row.can if row is not None else ()
+        hint = "   U takes it back" if "undo" in can else "   e goes on, x gives it up" if word == "stopped" else ""
+        self.say(f"{word}: {text}{hint}" if word == "failed" else f"It stopped and can be gone on with.{hint}" if word == "stopped" else f"It is over: {word}.{hint}", _ENDED_TONE.get(word, "bad"))
 
     def build(self, width: int) -> Sequence[Line]:
         """The view for a width."""

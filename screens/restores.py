@@ -15,7 +15,7 @@ from console.restoring import Restores
 from console.ticket_number import ticket_number
 from screens.base import ConsoleScreen, Handler
 from screens.moves import move_handlers
-from screens.restore_lines import STATE_TONE
+from screens.restore_lines import STATE_TONE, state_word
 from screens.restore_verbs import WORDS, RestoreVerbs
 from widgets.bars import Bar
 from widgets.columns import Column, Row
@@ -105,8 +105,11 @@ class RestoresScreen(ConsoleScreen):
         self.found = found
         if wrong:
             self.say(f"{len(wrong)} can't be read: {wrong[0]}", "warn")
-        cut, alive = sum(row.interrupted for row in found), sum(row.alive for row in found)
-        self.trail.show([(f" Restores  {len(found)}", "bar"), (f"   {alive} running" if alive else "", "bar-dim"), (f"   {cut} cut off: resume, or take back" if cut else "", "bar-warn")])
+        words = [state_word(row) for row in found]
+        stopped, cut, alive = words.count("STOPPED"), words.count("INTERRUPTED"), sum(row.alive for row in found)
+        self.trail.show([(f" Restores  {len(found)}", "bar"), (f"   {alive} running" if alive else "", "bar-dim"),
+                         (f"   {stopped} stopped: resume, or give up" if stopped else "", "bar-warn"),
+                         (f"   {cut} cut off: resume, or take back" if cut else "", "bar-warn")])  # fmt: skip
         self.grid.say_empty("No restores yet. Open a snapshot (3, enter, enter), mark files with space, r restores them.")
         if changed or not found:
             self.grid.window.total = len(found)
@@ -151,6 +154,6 @@ class RestoresScreen(ConsoleScreen):
 
 def run_row(row: RunRow, ticket: str, timezone: str, able: str) -> Row:
     """A restore's line; `able` says what can be done with it."""
-    word = "INTERRUPTED" if row.interrupted else row.state
+    word = state_word(row)
     cells = (stamp(row.at, timezone), word, row.where, row.actor, ticket, able, clean(row.text), row.run)
     return Row(row.run, cells, ("dim", STATE_TONE.get(word, ""), "", "dim", "accent", "dim", "dim", "dim"))

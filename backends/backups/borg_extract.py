@@ -15,9 +15,10 @@ from backends.backups import borg_json
 from backends.backups.borg_program import complaint, log_line
 from backends.backups.borg_reads import READ, BorgReads, archive_word, pattern
 from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, Known, ToolError, ToolEvent
+from backends.backups.missing import missing
 from backends.backups.model import Snapshot
 from backends.backups.process import ERROR_LINES, Running
-from backends.backups.selecting import NOT_THERE, batches, checked_selection, empty_directory, is_there, lost
+from backends.backups.selecting import NOT_THERE, batches, checked_selection, empty_directory, enterable, is_there, lost
 from backends.backups.tar_hashes import tar_hashes
 from backends.backups.tools import Tell
 from backends.backups.written import Written
@@ -26,6 +27,8 @@ from backends.text import clean
 
 DAMAGED_AT_MOST = 100
 """Entries that are stepped over before it is given up."""
+ASKED_AT_MOST = 20_000
+"""Paths that are asked for one by one: each few thousand cost a look through the whole archive."""
 STOPPING = (2, 90, 91, 92)
 HOPELESS = (AuthFailed, Busy, MissingTool, NotFound, Unreachable, Unsupported)
 """No single entry is to blame for these."""
@@ -53,27 +56,32 @@ class BorgExtract(BorgReads):
             self._proven.add(snapshot.id)
 
     def can_go_on(self) -> bool:
-        """borg 1.x always begins anew."""
-        return False
+        """borg 1.x always begins anew: it is asked for what is missing by size and time, which it sets when a file is written."""
+        return True
 
     def extract(
         self, snapshot: Snapshot, selection: Sequence[bytes], into: bytes, tell: Tell, stop: threading.Event, again: bool = False
     ) -> Extraction:
         """`extract` writes to the current directory. One damaged entry ends its whole run: it is run again without that entry."""
-        wanted = checked_selection(selection)
-        empty_directory(into)
+        wanted = asked = checked_selection(selection)
+        if again:
+            enterable(into)
+            left = missing(self.entries(snapshot, wanted), into)
+            asked = left if len(left) <= ASKED_AT_MOST else wanted
+        else:
+            empty_directory(into)
         self._proven.discard(snapshot.id)
         began, said = time.monotonic(), _Said(tell)
         worst = 0
-        for group in batches(wanted):
+        for group in batches(asked):
             code = self._until_done(snapshot, group, into, said, stop)
             worst = max(worst, abs(code))
             if stop.is_set():
                 break
         restored = tuple(path for path in wanted if path == b"/" or is_there(into, path))
-        missing = said.unmatched & set(wanted)
-        if missing and not stop.is_set():
-            raise NotFound(f"{clean(min(missing).decode('utf-8', 'replace'))} is not in the archive")
+        unknown = said.unmatched & set(wanted)
+        if unknown and not stop.is_set():
+            raise NotFound(f"{clean(min(unknown).decode('utf-8', 'replace'))} is not in the archive")
         for path in lost(wanted, restored, worst == 0 and not stop.is_set()):
             said.error(path, NOT_THERE)
         return Extraction(

@@ -190,7 +190,10 @@ class GoesOn(Protocol):
     """Go on with an extraction that was cut off, in the directory it left."""
 
     def can_go_on(self) -> bool:
-        """Whether this version of the tool repairs whatever lies there: whole, half-written, or of full size with wrong content."""
+        """Whether this version of the tool goes on: what is missing or half-written there is fetched, what a look tells to be whole is kept.
+
+        A file of full size and right time with wrong content may be kept: the audit takes it away, and who goes on once more gets it.
+        """
 
     def go_on(
         self, snapshot: str, selection: Sequence[bytes], into: bytes, tell: Callable[[ToolEvent], None], stop: threading.Event

@@ -30,6 +30,8 @@ from backends.text import clean
 FRAMES = 10
 LOST = re.compile(r"connection lost|connection refused|broken pipe|unexpected EOF|file already closed|i/o timeout|subprocess ssh")
 """How the tool says on many lines, one a file, that its server is gone."""
+GONE = re.compile(LOST.pattern + r"|circuit breaker open|ssh command exited")
+"""After such a line all others are about what could not come: one of them is enough to be told."""
 
 
 class ResticExtract(ResticReads):
@@ -65,7 +67,7 @@ class ResticExtract(ResticReads):
             said.next_run()
             if not running.cancelled and (failure := self._stopped_whole(running, said)) is not None:
                 raise failure
-            if running.code == 1 and LOST.search("\n".join(running.complaints.lines)):
+            if running.code == 1 and not self.local and LOST.search("\n".join(running.complaints.lines)):
                 raise Unreachable(f"the connection to {self.location()} was lost", hint="Check the way to it, then start it again.")
         restored = tuple(path for path in wanted if is_there(into, path))
         if len(restored) < len(wanted) and not said.count and not stop.is_set():  # a pattern that matches nothing is exit code 0 for restic
@@ -215,6 +217,7 @@ class _Said:
         self.fatal = ""
         """Its last word, where that is not a count of errors."""
         self.base = b""
+        self._gone = False
         self._done = (0, 0)
         self._now = (0, 0)
 
@@ -230,7 +233,7 @@ class _Said:
 
     def next_run(self) -> None:
         """The counts begin again at 0."""
-        self._done, self._now = (self.files, self.bytes), (0, 0)
+        self._done, self._now, self._gone = (self.files, self.bytes), (0, 0), False
 
     def wrote(self, count: int) -> None:
         """So many bytes in this run, from the kernel: an old restic does not say."""
@@ -273,7 +276,9 @@ class _Said:
         self.count += 1
         if len(self.errors) < ERROR_LINES:
             self.errors.append(found)
-        self._tell(ToolEvent("error", path=found.path, text=found.text))
+        if not self._gone:
+            self._tell(ToolEvent("error", path=found.path, text=found.text))
+        self._gone = self._gone or GONE.search(text) is not None
 
 
 def _object(line: bytes) -> dict[str, Any]:

@@ -79,6 +79,11 @@ class ResticProgram(BackupProgram):
         self._cache = cache
         self._extra = [word for option in options.get("options") or () for word in ("-o", str(option))]
 
+    @property
+    def local(self) -> bool:
+        """Whether the repository lies in a folder of this machine: it can't be unreachable."""
+        return re.match(r"(sftp|rest|s3|b2|azure|gs|swift|rclone):", self._address.reveal()) is None
+
     def open(self) -> None:
         """Find the program and its version."""
         self._path = find_program(self.program, self.package)

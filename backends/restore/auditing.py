@@ -26,6 +26,9 @@ from backends.restore.previewing import same_time, type_of
 from backends.restore.staging import Stage
 from backends.restore.targets import Targets
 
+PATH_MOST = 4095
+"""Bytes of a path that the kernel takes."""
+TOO_LONG = f": with the staging folder before it, its path has more than {PATH_MOST:,} bytes, and the tool can't write it"
 YEAR_2038 = 2**31
 FOREIGN = "is not in the snapshot, the tool wrote it all the same: left out"
 
@@ -65,6 +68,7 @@ class Auditing:
     def __init__(self, stage: Stage, lines: Callable[[], Iterator[Line]], capabilities: ExtractCapabilities, stop: threading.Event, fetched: float = 0.0) -> None:
         self._stage, self._lines, self._can, self._stop, self._fetched = stage, lines, capabilities, stop, fetched
         self._tree = Folders(stage.new)
+        self._longest = max(len(stage.into()), len(os.readlink(stage.into())))
         self._attributes = AttributeAudit(self._tree)
         self._names: dict[str, bytes] = {}
         self._there: dict[bytes, int] = {}
@@ -154,7 +158,7 @@ class Auditing:
         if line.kind == "other" and (line.special == "socket" or not self._can.special_files or not line.special):
             self.found.lost[line.path] = f"{line.special or 'special file'}: {self._can.tool} does not bring it back"
         else:
-            self.found.bad[line.path] = "was not restored"
+            self.found.bad[line.path] = "was not restored" + (TOO_LONG if self._longest + len(line.path) > PATH_MOST else "")
 
     # -- content ----------------------------------------------------------------------------------------
 

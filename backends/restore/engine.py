@@ -1,10 +1,13 @@
 """The restore itself: preflight, fetch into the staging, audit, swap, report - and the same again from wherever a killed one stood.
 
-Blocking: it runs in a job's own process. A typed error or a cancel before the swap leaves the live files untouched and the staging removed.
+Blocking: it runs in a job's own process. A typed error or a cancel before the swap leaves the live files untouched and the staging removed;
+where a person can mend what it was (no way to the repository, no room), the staging is kept and the same run goes on in it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import threading
 import time
@@ -14,10 +17,11 @@ from itertools import chain
 from typing import Any
 
 from backends.backups.extraction import Extraction, ExtractsFiles, GoesOn, ToolEvent
-from backends.errors import BackendError, Conflict, Damaged, NoSpace, Refused, ToolDied
+from backends.errors import BackendError, Conflict, Damaged, NoSpace, Refused, ToolDied, Unreachable
 from backends.restore.attributes import sentence
 from backends.restore.auditing import FOREIGN, Audit, Auditing
 from backends.restore.folders import shown
+from backends.restore.keeping import kept_until, kept_words, why_stopped
 from backends.restore.kernel import EarlySync, Moves, sync_filesystem
 from backends.restore.lines import Line, spooled
 from backends.restore.locks import exclusive
@@ -27,7 +31,7 @@ from backends.restore.planning import Setting, live_targets, parts_of, place_ref
 from backends.restore.rates import Rates
 from backends.restore.reporting import finish, packed, unpacked
 from backends.restore.run_folder import ENDED, Run
-from backends.restore.staging import Stage, describe, discard, identity, make, stages_of
+from backends.restore.staging import Stage, describe, discard, identity, make, renew, stages_of
 from backends.restore.steps import STEPS, Planning, Step, steps_of
 from backends.restore.swapping import Swapping, check_all_there, sync_folders
 from backends.restore.targets import Targets
@@ -37,6 +41,10 @@ UNTOUCHED = "Live files untouched; the staging is removed."
 PLANNED = "planned.jsonl"
 HEARD = 0.5
 """Seconds within which a request to stop has reached the work."""
+FETCHES = ("planned", "fetching", "stopped")
+"""States from which it is fetched, or what is there of it looked at."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+Extract = Callable[[str, Sequence[bytes], bytes, Callable[[ToolEvent], None], threading.Event], Extraction]
 
 
 class Restoring:
@@ -54,6 +62,8 @@ class Restoring:
         self._tool = ""
         self._seconds = 0.0
         self._syncing: list[EarlySync] = []
+        self._waits = iter(setting.waits)
+        self._again = self._waited = self._audited = False
 
     def work(self) -> RestoreReport:
         """From the start, or from where a killed one stood; always audited. Raises what stood in the way, after the report is written."""
@@ -70,24 +80,21 @@ class Restoring:
 
     def _from(self, state: str) -> RestoreReport:
         try:
-            if state in ("planned", "fetching"):
+            if state in FETCHES:
                 self._preflight()
                 self._fetch()
                 state = "fetched"
             if state in ("fetched", "audited"):
                 self._stages = self._stages or stages_of(self._run)
                 self._audit_and_plan()
-        except ToolDied as error:
-            if self._stop.wait(HEARD):  # who asked us to stop may have asked the tool as well, and we hear of it ten times a second
-                return self._give_up("cancelled", "stopped before the swap")
-            self._leave_open(error)
-            raise
         except BackendError as error:
-            self._give_up("failed", error.sentence())
-            raise
+            return self._ended(error)
         except OSError as error:
-            self._give_up("failed", f"{error.strerror}")
-            raise NoSpace(f"{error.strerror}", hint="Live files are untouched; look at the disk, then start it again.") from None
+            found = NoSpace(f"{error.strerror}", hint="Live files are untouched; look at the disk, then start it again.")
+            if error.errno in FULL:
+                return self._ended(found)
+            self._give_up("failed", found.text)
+            raise found from None
         if self._stop.is_set() and self._run.state() != "swapping":
             return self._give_up("cancelled", "stopped before the swap")
         return self._swap_and_report()
@@ -111,30 +118,53 @@ class Restoring:
         self._told.begin("fetch")
         parts = describe(self._run, parts_of(self._plan.wanted, self._setting.base))
         source = self._source
-        left = self._left(parts) if isinstance(source, GoesOn) and source.can_go_on() else []
+        left = self._left(parts) if self._run.said("fetched") or (isinstance(source, GoesOn) and source.can_go_on()) else []
         extract = source.go_on if left and isinstance(source, GoesOn) else source.extract
-        if left:
+        whole = bool(left) and bool(self._run.said("fetched"))
+        self._again = bool(left) and not whole
+        if whole:
+            self._told.tell("warning", "all of it was fetched before it stopped: it is audited again")
+        elif left:
             self._told.tell("warning", "it was cut off: what lies in the staging is read again, and only what is missing or wrong is fetched")
-            self._stages = left
         else:
             discard(self._run)
-            self._run.note("fetching", parts=parts, identities=[], why="")
-            self._stages = [make(told) for told in parts]
-        self._run.note("fetching", identities=[identity(stage) for stage in self._stages], why="")
+            self._run.note("fetching", parts=parts, identities=[], why="", fetched=False)
+        self._stages = left or [make(told) for told in parts]
+        self._run.note("fetching", identities=[identity(stage) for stage in self._stages], why="", fetched=whole)
         started = time.monotonic()
-        for stage in self._stages:
+        for stage in () if whole else self._stages:
             if self._stop.is_set():
                 return
-            found = extract(self._plan.wanted.snapshot, stage.part.selection, stage.into(), self._tool_said, self._stop)
+            found = self._extracted(stage, extract)
             self._tool = found.tool or self._source.extract_capabilities().tool
             self._fetched(stage, found)
+        self._tool = self._tool or str(self._run.said("tool") or "")
         self._syncing = [EarlySync(stage.fd) for stage in self._stages]
-        self._seconds = 0.0 if left else time.monotonic() - started
+        self._seconds = 0.0 if left or self._waited else time.monotonic() - started
         self._told.end("done")
+
+    def _extracted(self, stage: Stage, extract: Extract) -> Extraction:
+        """From the tool. When it can't reach its repository it is tried again after a while, in what is there, and given up after the last wait."""
+        while True:
+            try:
+                return extract(self._plan.wanted.snapshot, stage.part.selection, stage.into(), self._tool_said, self._stop)
+            except Unreachable as error:
+                wait = next(self._waits, None)
+                if wait is None or self._stop.is_set():
+                    raise
+                self._told.say(f"the repository can't be reached, trying again in {wait:g} s: {error.text}")
+                self._waited = True
+                if self._stop.wait(wait):
+                    raise
+            if isinstance(self._source, GoesOn) and self._source.can_go_on():
+                self._again, extract = True, self._source.go_on
+            else:
+                renew(stage)
+                extract = self._source.extract
 
     def _left(self, parts: list[dict[str, Any]]) -> list[Stage]:
         """The staging of this run that an earlier process was fetching into; none when any of it is gone."""
-        if self._run.state() != "fetching" or self._run.said("parts") != parts or len(self._run.said("identities") or ()) != len(parts):
+        if self._run.state() not in FETCHES or self._run.said("parts") != parts or len(self._run.said("identities") or ()) != len(parts):
             return []
         try:
             return stages_of(self._run)
@@ -163,6 +193,8 @@ class Restoring:
             return
         self._told.begin("audit")
         audit = self._audit()
+        if audit.bad and self._again and not self._stop.is_set():
+            audit = self._mended()
         self._told.end("done" if audit.complete else "stopped")
         if self._stop.is_set():
             return
@@ -182,6 +214,17 @@ class Restoring:
         self._run.note("swapping", audited=audit.complete, exchange=self._moves.exchange, noreplace=self._moves.noreplace, tool=self._tool,
                        size=audit.bytes, files=audit.files, seconds=self._seconds, mended=audit.mended, attributes=audit.attributes)  # fmt: skip
 
+    def _mended(self) -> Audit:
+        """Of what was gone on with something was wrong and is out of the staging now: fetched once more, audited again."""
+        source = self._source
+        assert isinstance(source, GoesOn)
+        self._told.say("some of what was kept is not the snapshot's: it is fetched anew")
+        self._run.note("fetching", fetched=False)
+        self._audited, self._syncing = False, []
+        for stage in self._stages:
+            self._fetched(stage, self._extracted(stage, source.go_on))
+        return self._audit()
+
     def _audit(self) -> Audit:
         whole = Audit(complete=True)
         for stage in self._stages:
@@ -198,6 +241,7 @@ class Restoring:
         for path, why in list(whole.bad.items())[:200]:
             self._told.tell("error", why, current=shown(path))
         self._run.note("audited", bad=len(whole.bad), lost=len(whole.lost))
+        self._audited = True
         return whole
 
     def _lines_of(self, stage: Stage) -> Iterator[Line]:
@@ -222,18 +266,41 @@ class Restoring:
         self._run.spool(PLANNED, found)
         return steps_of(self._run)
 
-    def _leave_open(self, error: BackendError) -> None:
-        """The tool was ended from outside: nothing is wrong with the backup, so the run can be gone on with."""
+    def _ended(self, error: BackendError) -> RestoreReport:
+        """Before the swap: cancelled after all, stopped and kept where a person can mend it, else given up. Raises it but for a cancel."""
+        why = why_stopped(error)
+        if why and self._stop.wait(HEARD if isinstance(error, ToolDied) else 0):  # who asked us to stop may have asked the tool first
+            return self._give_up("cancelled", "stopped before the swap")
+        if not why or not self._setting.keeps or self._audited or self._run.state() == "loading" or not self._run.said("identities"):
+            self._give_up("failed", error.sentence())
+        else:
+            self._stand_by(error, error.text if self._told.phase == "preflight" else why)
+        raise error from None
+
+    def _stand_by(self, error: BackendError, why: str) -> None:
+        """Nothing is wrong with the backup or with what was fetched: the run can be gone on with, in its staging if the tool can."""
         self._told.end("stopped")
+        whole, until = bool(self._syncing) or self._run.state() not in FETCHES, kept_until(self._setting.undo_days)
+        try:
+            for syncing in self._syncing:
+                syncing.wait()
+        except OSError:
+            whole = False
+        with contextlib.suppress(BackendError):
+            self._stages = self._stages or stages_of(self._run)
+        kept = self._stages and (whole or (isinstance(self._source, GoesOn) and self._source.can_go_on()))
+        words = kept_words(self._stages, until) if kept else f"nothing of it is kept: {self._source.extract_capabilities().tool} fetches it anew"
         for stage in self._stages:
             stage.close()
         self._stages = []
-        kept = isinstance(self._source, GoesOn) and self._source.can_go_on()
+        left: list[str] = []
         if not kept:
-            discard(self._run)
-        self._run.note(self._run.state(), why=error.text)
-        error.hint = f"Live files are untouched; `deskside backups restores {self._run.ident} --resume` goes on{' with what was fetched' if kept else ''}."
-        self._told.tell("finished", f"stopped: {error.text}. {error.hint}")
+            discard(self._run, left.append)
+        text = " ".join([f"Live files untouched; {words}.", *left, f"`deskside backups restores {self._run.ident} --resume` goes on, `--discard` gives it up."])
+        finish(self._run, self._plan, "stopped", (), audited=False, phases=self._told.phases, tool=self._tool, undo_days=0, left_behind=text, why=f"Stopped: {why}.")
+        self._run.note("stopped", why=f"{why}; {words}", kept=until.isoformat(), fetched=whole, tool=self._tool, **({} if kept else {"identities": []}))
+        error.hint = text
+        self._told.tell("finished", f"stopped: {why}. {text}")
 
     def _give_up(self, result: Result, why: str) -> RestoreReport:
         """Nothing live was touched: take the staging away and say so."""

@@ -117,7 +117,7 @@ def serve(wire: Wire, base: Path) -> None:
     """One request, to its end."""
     wire.send({"hello": "deskside", "host": os.uname().nodename, "uid": os.geteuid(), "python": sys.version.split()[0]})
     asked = wire.receive()
-    setting = Setting(base, Guarded(b"", os.fsencode(os.path.realpath(base.parent))), float(asked.get("undo_days", 14)), os.uname().nodename)
+    setting = Setting(base, Guarded(b"", os.fsencode(os.path.realpath(base.parent))), float(asked.get("undo_days", 14)), os.uname().nodename, keeps=False)
     source, stop = FarSource(wire, asked.get("losses", ())), threading.Event()
 
     def listen(event: RestoreEvent) -> None:

@@ -24,7 +24,7 @@ extra = not in the snapshot; blocked = can't be reached."""
 STATUS_ORDER: tuple[Status, ...] = ("newer", "type", "blocked", "extra", "changed", "older", "meta", "new", "same")
 Action = Literal["put", "replace", "remove", "folder", "leave", "blocked"]
 Phase = Literal["preflight", "fetch", "audit", "swap", "report", "undo"]
-Result = Literal["done", "partial", "failed", "cancelled", "undone", "interrupted", "running", "planned"]
+Result = Literal["done", "partial", "failed", "cancelled", "undone", "interrupted", "stopped", "running", "planned"]
 SPARE = 1_000_000_000
 """Bytes that must stay free."""
 NAMED = 200
@@ -206,7 +206,7 @@ class RunRow:
 
     run: str
     state: str
-    """planned, fetching, fetched, audited, swapping, swapped, done, partial, failed, cancelled, undoing, undone, expired."""
+    """planned, fetching, stopped (for something a person can mend), fetched, audited, swapping, swapped, done, partial, failed, cancelled, undoing, undone, expired."""
     alive: bool
     interrupted: bool
     backend: str

@@ -28,12 +28,18 @@ from backends.restore.targets import Part, Targets
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where the engine works: its folder of runs, what it must never write into, how long undo is kept (days), this host's name."""
+    """Where the engine works: its folder of runs, what it must never write into, how long undo is kept (days), this host's name.
+
+    `waits`: how long (seconds) it waits each time before it tries again by itself when the repository can't be reached. `keeps`: what stopped
+    for something a person can mend keeps its staging.
+    """
 
     base: Path
     guarded: Guarded = field(default_factory=Guarded)
     undo_days: float = 14.0
     host: str = ""
+    waits: tuple[float, ...] = ()
+    keeps: bool = True
 
 
 @dataclass(frozen=True, slots=True)

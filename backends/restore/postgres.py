@@ -148,8 +148,7 @@ class PostgresRestoring(Restoring):
                 raise Refused(f"the dump in the staging is not the snapshot's: {audit.bad[line.path]}", hint="Try an older snapshot.")
             return self._deliver(line.path, self._stages[0].into() + line.path, audit.bytes)
         except BackendError as error:
-            self._give_up("failed", error.sentence())
-            raise
+            return self._ended(error)
 
     def _deliver(self, path: bytes, file: bytes, size: int) -> RestoreReport:
         dump = read_dump(file)

@@ -27,6 +27,7 @@ from backends.restore.auditing import file_hash
 from backends.restore.codec import dumps, loads, text
 from backends.restore.engine import Restoring
 from backends.restore.folders import Blocked, Folders, above, last
+from backends.restore.keeping import why_stopped
 from backends.restore.lines import Line, packed_attributes, spooled
 from backends.restore.model import Destination, RestoreEvent, RestorePlan, RestoreReport, Wanted
 from backends.restore.places import checked_selection
@@ -250,8 +251,9 @@ class RemoteRestoring(Restoring):
                 self._far_drop(known["run"], there)
                 return self._give_up("cancelled", "stopped before anything was swapped there")
         except BackendError as error:
-            self._give_up("failed", error.sentence())
-            raise
+            if state == "swapping" and why_stopped(error):  # it may have swapped there: it stays open
+                raise
+            return self._ended(error)
         self._run.note("swapping", audited=True)
         return self._sent(known["run"])
 

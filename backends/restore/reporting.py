@@ -104,6 +104,8 @@ def public_sentence(plan: RestorePlan, result: Result, counts: Counter[str]) -> 
         return f"{what}: restored in part{when}: {_are(amount(good, 'file'), good)} there and checked, {_are(f'{bad:,}', bad)} not."
     if result == "undone":
         return f"{what}: the restore was taken back; everything is as it was before it."
+    if result == "stopped":
+        return f"{what}: not restored yet, it was interrupted and can be gone on with; your files were not changed."
     return f"{what}: not restored{' (stopped)' if result == 'cancelled' else ''}; your files were not changed."
 
 

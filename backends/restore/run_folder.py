@@ -22,7 +22,7 @@ from backends.idents import dated
 from backends.restore.codec import dumps, loads
 from backends.restore.model import RestoreEvent, RestorePlan, RestoreReport
 
-UNFINISHED = ("fetching", "fetched", "audited", "swapping", "swapped", "loading", "undoing")
+UNFINISHED = ("fetching", "stopped", "fetched", "audited", "swapping", "swapped", "loading", "undoing")
 ENDED = ("done", "partial", "failed", "cancelled", "undone", "expired")
 
 

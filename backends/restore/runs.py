@@ -23,7 +23,7 @@ from backends.restore.telling import Teller
 from backends.restore.undoing import Undoing
 from backends.secret import Secret
 
-BEFORE_SWAP = ("planned", "fetching", "fetched", "audited")
+BEFORE_SWAP = ("planned", "fetching", "stopped", "fetched", "audited")
 UNDO = "undo.jsonl"
 
 
@@ -51,7 +51,9 @@ def row(run: Run) -> RunRow:
     report = run.report()
     where = f"{plan.host}:{shown(plan.preview.root)}" if not plan.wanted.destination.database else f"{plan.host}: database {plan.wanted.destination.database}"
     ended = "its job ended before anything was fetched" if state == "confirmed" else "its process ended"
-    text = f"cut off: {run.said('why') or ended}" if cut else (report.private.split("\n")[1] if report is not None and "\n" in report.private else "")
+    text = report.private.split("\n")[1] if report is not None and "\n" in report.private else ""
+    if cut:
+        text = str(run.said("why")) if state == "stopped" else f"cut off: {run.said('why') or ended}"
     if run.said("swept") is False:
         text = " ".join([text, run.said("left") or "Its staging is being taken away."]).strip()
     return RunRow(run.ident, state, alive, cut, plan.wanted.backend, plan.wanted.snapshot, where, str(told.get("actor", "")),
@@ -107,6 +109,9 @@ def purge(setting: Setting, moment: datetime | None = None) -> list[str]:
                 continue
             with run.lock():
                 if state in ("done", "partial", "cancelled") and until is not None and until < moment:
+                    run.note("expired", until=None, swept=False)
+                elif state == "stopped" and datetime.fromisoformat(run.said("kept")) < moment:
+                    finish(run, plan, "cancelled", (), audited=False, phases=(), tool="", undo_days=0, left_behind="Live files untouched.", why="stopped, and nobody went on with it")
                     run.note("expired", until=None, swept=False)
                 elif state == "planned" and run.said("who") is None and plan.at is not None and (moment - plan.at).total_seconds() > 86400:
                     for path in run.folder.iterdir():

@@ -106,6 +106,14 @@ def reopen(told: dict[str, Any], identity: list[int] | None) -> Stage | None:
     return Stage(part, name, here, os.open(b"new", LIST, dir_fd=here), os.open(b"old", LIST, dir_fd=here))
 
 
+def renew(stage: Stage) -> None:
+    """Empty what a tool wrote to, for one that can't go on in it. OSError."""
+    remove_tree(stage.fd, b"new")
+    os.mkdir(b"new", 0o700, dir_fd=stage.fd)
+    os.close(stage.new)
+    stage.new = os.open(b"new", LIST, dir_fd=stage.fd)
+
+
 def identity(stage: Stage) -> list[int]:
     """By what it is known again."""
     found = os.fstat(stage.fd)

@@ -51,6 +51,11 @@ class Teller:
         if self._listen is not None:
             self._listen(event)
 
+    def say(self, message: str) -> None:
+        """A warning that is told however many there were."""
+        self._said = min(self._said, NAMED - 1)
+        self.tell("warning", message)
+
     def tool(self, event: ToolEvent) -> None:
         """What the tool says, as ours."""
         if event.kind == "item":

@@ -42,7 +42,7 @@ def add_verbs(verbs: Any) -> None:
     undo_.add_argument("--force", action="store_true", help="also what was changed since; the changed files are kept beside")
     undo_.add_argument("--no-follow", action="store_true")
     undo_.set_defaults(run=undo)
-    list_ = write_options(verbs.add_parser("restores", help="restores, the newest first; one of them; resume or give up one that was cut off"))
+    list_ = write_options(verbs.add_parser("restores", help="restores, the newest first; one of them; resume or give up one that was cut off or stopped"))
     list_.add_argument("restore", nargs="?", default="")
     for name, text in (("resume", "go on where it stood, audited again"), ("discard", "give it up; live files are untouched"), ("cancel", "ask it to stop")):
         list_.add_argument(f"--{name}", action="store_true", help=text)

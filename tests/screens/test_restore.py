@@ -47,13 +47,13 @@ class Site:
             (self.share / "sub" / "steering\x1b[31m.txt").write_text("red \x1b[31m")
             self.restic("backup", str(self.share), "--host", HOST)
         self.letter.write_text("typed over today")
-        self.gate = place / "gate"
+        self.gate, self.cut = place / "gate", place / "cut"
         program = place / "restic-behind-a-gate"
-        program.write_text(f'#!/bin/sh\ncase " $* " in *" restore "*) while [ -e {self.gate} ]; do sleep 0.02; done;; esac\nexec restic "$@"\n')
+        program.write_text(f'#!/bin/sh\ncase " $* " in *" restore "*) while [ -e {self.gate} ]; do sleep 0.02; done\nif [ -e {self.cut} ]; then echo "Fatal: connection lost" >&2; exit 1; fi;; esac\nexec restic "$@"\n')
         program.chmod(0o755)
         (place / "c.toml").write_text(
             f'[tickets.desk]\nadapter = "embedded"\n[backups.vault]\nadapter = "restic"\nrepository = "{place}/repo"\npassword = "file:{place}/secret"\nprogram = "{program}"\n'
-            f'[backups.vault.jobs.share]\npaths = ["{self.share}"]\nhost = "{HOST}"\nschedule = "daily 01:00"\nkeep = {{ last = 1 }}\n'
+            f'[backups.vault.jobs.share]\npaths = ["{self.share}"]\nhost = "{HOST}"\nschedule = "daily 01:00"\nkeep = {{ last = 1 }}\n[restore]\ntries = ["0.1s"]\n'
         )
         config = replace(load_config(place / "c.toml", place / "data"), driver="stock")
         self.desk = Desk(config, Identity(ANA, 0))
@@ -221,6 +221,36 @@ async def test_one_that_was_killed_is_said_at_the_start_and_resumed(site: Site) 
         await until(pilot, lambda: "1 restore was cut off" in shown(other))
         await pilot.press(*":restores", "enter")
         await until(pilot, lambda: "INTERRUPTED" in shown(other) and "resume, discard" in shown(other))
+        await pilot.press("e")
+        await until(pilot, lambda: "enter does it" in shown(other))
+        await pilot.press("enter")
+        await until(pilot, lambda: "It is over: done" in shown(other), 60)
+    await again.close()
+    assert site.letter.read_text() == "as it was later"
+
+
+async def test_one_that_stopped_says_why_and_goes_on(site: Site) -> None:
+    """The repository can't be reached: tried again, stopped, in words on each screen; e goes on."""
+    app = ConsoleApp(site.desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await begin(app, pilot, site)
+        site.cut.touch()
+        site.gate.unlink()
+        await until(pilot, lambda: "STOPPED" in shown(app) and "It stopped and can be gone on with.   e goes on, x gives it up" in shown(app), 30)
+        assert "the repository could not be reached" in shown(app) and "trying again in 0.1 s" in shown(app) and "resume, discard" in shown(app)
+        assert site.letter.read_text() == "typed over today"
+        await pilot.press("escape")
+        await pilot.press(*":restores", "enter")
+        await until(pilot, lambda: "1 stopped: resume, or give up" in shown(app) and "STOPPED" in shown(app))
+        await pilot.press("U")
+        await until(pilot, lambda: "it is stopped; it can be: resume, discard" in shown(app))
+    again = Desk(site.desk.config, Identity(ANA, 0))
+    other = ConsoleApp(again)
+    async with other.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "1 restore stopped: `:restores` says why" in shown(other))
+        site.cut.unlink()
+        await pilot.press(*":restores", "enter")
+        await until(pilot, lambda: "STOPPED" in shown(other))
         await pilot.press("e")
         await until(pilot, lambda: "enter does it" in shown(other))
         await pilot.press("enter")

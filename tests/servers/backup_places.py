@@ -52,13 +52,13 @@ def rclone(what: str, folder: Path, port: int, *more: str) -> Iterator[subproces
 
 @contextlib.contextmanager
 def sshd(place: Path, port: int) -> Iterator[str]:
-    """A real sshd for root by key; the ssh command that reaches it, its host key known."""
+    """A real sshd for root by key; the ssh command that reaches it, its host key known. It may come back at the same place and port."""
     server = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
     if server is None or os.geteuid() != 0:
         if os.environ.get("DESKSIDE_TEST_ALL") == "1":
             pytest.fail("sshd is not installed, or this is not root")
         pytest.skip("LEFT OUT: needs sshd (openssh-server) and root")
-    for name in ("host", "key"):
+    for name in ("host", "key") if not (place / "key").exists() else ():  # one that comes back is known
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / name)], check=True)
     os.makedirs("/run/sshd", exist_ok=True)
     (place / "config").write_text(

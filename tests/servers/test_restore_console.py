@@ -19,7 +19,7 @@ import pytest
 from console.config import load_config
 from console.jobs import Jobs
 from console.ledger import Ledger
-from tests.servers.backup_programs import make_restic
+from tests.servers.backup_programs import make_restic, since
 
 pytestmark = [pytest.mark.server]
 ROOT = Path(__file__).parent.parent.parent
@@ -193,3 +193,38 @@ def test_a_drill_proves_and_a_damaged_backup_does_not(site: Site) -> None:
     site.run("backups", "drill", "vault", "--seed", "8", "--yes", code=3)
     worse = json.loads(site.run("backups", "drills", "--json"))["items"][0]
     assert worse["result"] == "partial" and worse["mismatches"] and os.listdir(site.share.parent) == ["share"]
+
+
+def test_stopped_gone_on_with_and_given_up(site: Site) -> None:
+    """The line is cut when all but the end is there: said with what is kept, on the ticket and in the ledger; then resumed, and another given up."""
+    ticket = site.json("tickets", "create", "lost letter", "--requester", "bob", "--email", "bob@example.org", "--yes")["item"]["target"]
+    cut, real = site.place / "cut", since("restic", 0, 17).path
+    (site.place / "restic-behind-a-gate").write_text(
+        f'#!/bin/sh\ncase " $* " in *" restore "*) if [ -e {cut} ]; then {real} "$@" >/dev/null 2>&1; echo "Fatal: connection lost" >&2; exit 1; fi;; esac\nexec {real} "$@"\n'
+    )
+    site.file.write_text(site.file.read_text().replace("[restore]\n", '[restore]\ntries = ["0.1s", "0.2s"]\n'))
+    cut.touch()
+    (site.share / "letter.txt").write_text("spoiled")
+    words = ("backups", "restore", site.id, str(site.share), "--original", "--yes", "--reason", "asked")
+    said = site.run(*words, "--ticket", ticket, "--tell-requester", code=1)
+    (staging,) = site.share.parent.glob(".deskside-restore-*")
+    run = site.newest()
+    for text in (said, site.run("backups", "restores", run), site.run("tickets", "show", ticket)):
+        assert "the repository could not be reached" in text and "2.0 MB are kept until" in " ".join(text.split()) and staging.name in text, text
+    assert f"restores {run} --resume` goes on" in said and "PUBLIC root replied" not in site.run("tickets", "show", ticket)
+    line = site.json("backups", "restores")["items"][0]
+    assert (line["state"], line["can"]) == ("stopped", ["resume", "discard"]) and (site.share / "letter.txt").read_text() == "spoiled"
+    told = [json.loads(text)["message"] for text in (site.data / "restores" / run / "events.jsonl").read_text().splitlines()]
+    assert sum("trying again in 0." in text for text in told) == 2
+    cut.unlink()
+    said = site.run("backups", "restores", run, "--resume", "--yes", "--reason", "asked")
+    assert "done" in said and "Audited" in said and (site.share / "letter.txt").read_text() == "as it was"
+    shown = site.run("tickets", "show", ticket)
+    assert "PUBLIC root replied" in shown and "restored from the backup" in shown
+    assert [record["outcome"] for record in Ledger(site.data / "ledger").read() if record["kind"] == "restore"] == ["done", "stopped"]
+    site.run("backups", "undo", run, "--yes")
+    cut.touch()
+    site.run(*words, code=1)
+    site.run("backups", "restores", site.newest(), "--discard", "--yes", "--reason", "asked")
+    until(lambda: os.listdir(site.share.parent) == ["share"])
+    assert (site.share / "letter.txt").read_text() == "spoiled" and site.json("backups", "restores")["items"][0]["state"] == "cancelled"

@@ -187,6 +187,29 @@ async def test_a_damaged_pack_names_its_file_and_the_others_are_right(bench: Ben
     assert bench.do(bench.plan(share)).result == "done" and look(share) == was
 
 
+@pytest.mark.parametrize("bench", newest("restic", "borg"), indirect=True)
+async def test_a_path_near_the_longest_there_is_named_with_the_reason(bench: Bench) -> None:
+    """A tool writes by whole paths, and the staging's own comes before them: it can't write the last few bytes below 4,096."""
+    share = bench.place / "srv" / "share"
+    share.mkdir(parents=True)
+    (share / "short").write_text("then")
+    folder, path = os.open(share, os.O_RDONLY), os.fsencode(share)
+    while len(path) < 3860:
+        os.mkdir(b"n" * 200, dir_fd=folder)
+        deeper = os.open(b"n" * 200, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder, path = deeper, path + b"/" + b"n" * 200
+    name = b"f" * (4090 - len(path) - 1)
+    os.close(os.open(name, os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=folder))
+    os.close(folder)
+    bench.back_up(share)
+    await bench.open()
+    report = bench.do(bench.plan(share, to=Destination("new", os.fsencode(bench.place / "out"))))
+    (failed,) = [item for item in report.named if item.word == "failed"]
+    assert report.result == "partial" and failed.path.endswith(b"/" + name) and "its path has more than 4,095 bytes" in failed.text
+    assert (bench.place / "out" / "share" / "short").read_text() == "then"
+
+
 @one_restic
 async def test_a_repository_that_is_gone_or_locked_out_leaves_live_files_alone(bench: Bench) -> None:
     share = bench.place / "srv" / "share"
