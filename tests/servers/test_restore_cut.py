@@ -33,7 +33,7 @@ async def made(place: Path, program: Program) -> tuple[Bench, Path]:
     bench = Bench(place, program)
     share = place / "srv" / "share"
     (share / "sub").mkdir(parents=True)
-    for number in range(FILES if program.name == "restic" else FILES // 4):
+    for number in range(FILES):
         (share / "sub" / f"f{number}").write_bytes(random.Random(number).randbytes(SIZE))
     (share / "sub").chmod(0o500)
     (share / "link").symlink_to("sub/f1")
@@ -81,7 +81,7 @@ async def test_the_tool_is_killed_and_gone_on_with(tmp_path: Path, program: Prog
     """R08: SIGINT, SIGTERM and SIGKILL to the tool at seeded points, ten and more over the three tools, then resume = equal."""
     bench, share = await made(tmp_path, program)
     was, chance, cut = look(share), random.Random(f"R08 {program}"), 0
-    for point in range(4 if program.name == "restic" else 3):
+    for point in range(4):
         out = tmp_path / f"out{point}"
         plan = bench.plan(share, to=Destination("new", os.fsencode(out)))
         run = bench.run(plan)
