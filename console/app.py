@@ -77,11 +77,11 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self._following = Following(desk)
         self._looking = False
         self._opening: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._desk_screen: DeskScreen | None = None
         for theme in themes():
             self.register_theme(theme)
-        no_color = bool(self.no_color)
-        self.theme = fitting_theme(desk.config.theme, self.console.color_system, no_color)
+        self.theme = fitting_theme(desk.config.theme, self.console.color_system, bool(self.no_color))
 
     # -- life -------------------------------------------------------------------------------------------
 
@@ -113,10 +113,11 @@ class ConsoleApp(App[int], inherit_bindings=False):
 
     async def _open(self) -> None:
         from backends.threads import in_thread
-        from console.collector import ensure_collector
+        from console.collector import ensure_collector, watch_collector
 
         try:
             await in_thread(10.0, ensure_collector, self.desk.config)
+            self._watching = self._watching or asyncio.create_task(watch_collector(self.desk.config))
             await self.desk.open(self._opened)
             await self._greet()
         except BackendError as error:

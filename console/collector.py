@@ -1,11 +1,13 @@
 """The collector: one process a host, elected by a lock, that polls every backend and publishes what it found. Never imports textual.
 
-Any console starts it; it ends itself when nobody looks any more. A hung backend only makes its own values old.
+Any console starts it, at its own start and whenever none is there; it ends itself when nobody looks any more, and begins anew when its
+configuration is another. A hung backend only makes its own values old.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import random
@@ -13,12 +15,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from backends.errors import BackendError
 from console.alerting import DeviceAlerts
-from console.config import BackendConfig, Config
+from console.config import BackendConfig, Config, load_config
 from console.desk import Desk
 from console.live import SourceState
 from console.people import whoami
@@ -26,6 +29,7 @@ from console.people import whoami
 IDLE_SECONDS = 90.0
 """Without a touched seat for this long it ends."""
 BEAT_EVERY = 5.0
+WATCH_EVERY = 20.0
 WORST_PAUSE = 300.0
 
 
@@ -42,11 +46,20 @@ def ensure_collector(config: Config) -> None:
         return
     os.close(lock)
     home = str(Path(__file__).parent.parent)
-    source = str(config.source.absolute()) if config.source else ""
-    script = f"import sys; sys.path.insert(0, {home!r}); from console.collector import main; raise SystemExit(main({source!r}, {str(config.data)!r}))"
+    script = f"import sys; sys.path.insert(0, {home!r}); from console.collector import main; raise SystemExit(main({config.files!r}, {str(config.data)!r}))"
     with open(os.devnull, "ab") as nothing:
         subprocess.Popen([sys.executable, "-I", "-c", script, "deskside-collector"], stdin=subprocess.DEVNULL, stdout=nothing, stderr=nothing,
                          start_new_session=True, close_fds=True, cwd="/")  # fmt: skip
+
+
+async def watch_collector(config: Config) -> None:
+    """For as long as a console runs: one that was killed is started again."""
+    from backends.threads import in_thread
+
+    while True:
+        await asyncio.sleep(WATCH_EVERY)
+        with contextlib.suppress(BackendError, OSError):
+            await in_thread(10.0, ensure_collector, config)
 
 
 def _take(path: Path) -> int | None:
@@ -59,13 +72,10 @@ def _take(path: Path) -> int | None:
     return descriptor
 
 
-def main(source: str, data: str, forever: bool = False) -> int:
+def main(files: Sequence[str], data: str) -> int:
     """Run it: 0 when it ended by itself, 75 when another one runs."""
-    from console.config import load_config
-
     os.umask(0o007)
-    config = load_config(Path(source) if source else None, Path(data))
-    return run(config, forever)
+    return run(load_config([Path(file) for file in files], Path(data)))
 
 
 def run(config: Config, forever: bool = False) -> int:
@@ -74,8 +84,25 @@ def run(config: Config, forever: bool = False) -> int:
     lock = _take(lock_path(config))
     if lock is None:
         return 75
-    asyncio.run(Collector(config, forever).run())
+    collector = Collector(config, forever)
+    asyncio.run(collector.run())
+    if collector.anew:
+        os.execv(sys.executable, sys.orig_argv)  # the lock goes with the old program; whoever takes it first collects
     os._exit(0)  # threads of hung servers are not waited for
+
+
+Print = tuple[tuple[str, int, int], ...]
+"""(file, time in ns, size) of each file that was read."""
+
+
+def print_of(config: Config) -> Print:
+    """By what it is seen that a configuration was changed."""
+    found = []
+    for file in config.sources:
+        with contextlib.suppress(OSError):
+            about = file.stat()
+            found.append((str(file), about.st_mtime_ns, about.st_size))
+    return tuple(found)
 
 
 class Collector:
@@ -87,6 +114,9 @@ class Collector:
         self._forever = forever
         self._ended = asyncio.Event()
         self._wanted: dict[tuple[str, str], asyncio.Event] = {}
+        self._read = print_of(config)
+        self.anew = False
+        """It ended because its configuration is another."""
 
     async def run(self) -> None:
         """Until nobody looks, or SIGTERM."""
@@ -115,12 +145,27 @@ class Collector:
             if now_touched != touched:
                 touched, quiet_since = now_touched, time.monotonic()
             await self._carry_off()
+            self._look_at_configuration()
             if not self._forever and time.monotonic() - quiet_since > IDLE_SECONDS:
                 self._ended.set()
             round_ += 1
             if round_ % 120 == 0:
                 live.tidy()
             await asyncio.sleep(BEAT_EVERY if round_ > 1 else 1.0)
+
+    def _look_at_configuration(self) -> None:
+        """Begin anew with another one that can be read; with a broken one what is there goes on."""
+        now = print_of(self._desk.config)
+        if now == self._read:
+            return
+        self._read = now
+        config = self._desk.config
+        try:
+            load_config(config.sources, config.data)
+        except BackendError:
+            return
+        self.anew = True
+        self._ended.set()
 
     async def _carry_off(self) -> None:
         from backends.threads import in_thread

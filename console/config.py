@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +98,11 @@ class Config:
     demo: bool = False
 
     @property
+    def files(self) -> list[str]:
+        """All that were read, for another process."""
+        return [str(file.absolute()) for file in self.sources]
+
+    @property
     def source(self) -> Path | None:
         """The file that won, or None on the embedded default."""
         return self.sources[-1] if self.sources else None
@@ -123,9 +128,9 @@ def config_files() -> list[Path]:
     return [SYSTEM_FILE] if service_mode() else [SYSTEM_FILE, own]
 
 
-def load_config(path: Path | None = None, data: Path | None = None, *, read_only: bool = False) -> Config:
-    """Read and check. BadConfig with "file:line" for broken TOML, unknown keys and wrong types."""
-    wanted = [path] if path else config_files()
+def load_config(path: Path | Sequence[Path] | None = None, data: Path | None = None, *, read_only: bool = False) -> Config:
+    """Read and check: this file, or these in their order, or those of the host. BadConfig with "file:line" for broken TOML, unknown keys and wrong types."""
+    wanted = [path] if isinstance(path, Path) else list(path or config_files())
     merged: dict[str, Any] = {}
     backends: dict[tuple[str, str], BackendConfig] = {}
     sources: list[Path] = []

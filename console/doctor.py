@@ -72,8 +72,7 @@ async def _texts(desk: Desk) -> list[Finding]:
 
 
 def _config(desk: Desk) -> Iterator[Finding]:
-    source = desk.config.source
-    yield Finding("ok", "configuration", str(source) if source else "none: the embedded default")
+    yield Finding("ok", "configuration", ", ".join(map(str, desk.config.sources)) or "none: the embedded default")
     try:
         ZoneInfo(desk.config.timezone)
     except (KeyError, ValueError, OSError):

@@ -87,7 +87,6 @@ class Jobs:
             place.mkdir(parents=True, mode=0o770)
         except OSError as error:
             raise NoSpace(f"{place}: {error.strerror}") from None
-        source = str(self._config.source.absolute()) if self._config.source else ""
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         _write(
             place / "job.json",
@@ -98,7 +97,7 @@ class Jobs:
                 "actor": actor.login,
                 "role": actor.role,
                 "started": started,
-                "config": source,
+                "config": self._config.files,
                 "data": str(self._config.data),
             },
         )

@@ -74,7 +74,7 @@ def main(folder: str) -> int:
 
 
 async def _run(progress: Progress, job: dict[str, Any]) -> dict[str, Any]:
-    config = load_config(Path(job["config"]) if job.get("config") else None, Path(job["data"]))
+    config = load_config([Path(file) for file in job["config"]], Path(job["data"]))
     desk = Desk(config, Identity(Actor(job["actor"], "", job.get("role", "technician")), os.geteuid()))
     entry = {
         "op": job["id"],

@@ -92,6 +92,18 @@ def test_a_job_outlives_the_terminal_it_was_started_from(config: Config, jobs: J
     until(lambda: jobs.show(ident).state == "done")
 
 
+def test_a_job_reads_all_files_of_its_console(tmp_path: Path) -> None:
+    """What the system's file names is there for a job too when the person has a file of their own."""
+    system, own = tmp_path / "system.toml", tmp_path / "own.toml"
+    system.write_text('[tickets.desk]\nadapter = "embedded"\n')
+    own.write_text('[devices.here]\nadapter = "local"\n')
+    config = load_config([system, own], tmp_path / "d")
+    jobs = Jobs(config.data / "jobs", config)
+    ident = jobs.start("probe", {}, ANA)
+    until(lambda: jobs.show(ident).state == "done")
+    assert jobs.show(ident).text == "2 of 2 are ok"
+
+
 def test_a_killed_runner_is_found(jobs: Jobs) -> None:
     ident = jobs.start("probe", {}, ANA)
     until(lambda: jobs.show(ident).state == "done")
@@ -114,7 +126,7 @@ def test_a_cancelled_job_says_so(jobs: Jobs) -> None:
 
 
 def test_one_collector_of_twelve_and_it_publishes(config: Config) -> None:
-    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from console.collector import main; raise SystemExit(main({str(config.source)!r}, {str(config.data)!r}))"
+    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from console.collector import main; raise SystemExit(main({config.files!r}, {str(config.data)!r}))"
     started = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(12)]
     try:
         until(lambda: sum(process.poll() is not None for process in started) == 11, 60)
@@ -137,6 +149,34 @@ def test_one_collector_of_twelve_and_it_publishes(config: Config) -> None:
                 process.kill()
                 process.wait()
     assert lock_path(config).exists()
+
+
+def test_the_collector_reads_all_files_and_begins_anew_when_one_changes(tmp_path: Path) -> None:
+    """A broken file changes nothing. `exec` keeps the process id."""
+    system, own = tmp_path / "system.toml", tmp_path / "own.toml"
+    system.write_text('[devices.here]\nadapter = "local"\nevery = "1s"\n')
+    own.write_text('[accounts.people]\nadapter = "posix"\n')
+    config = load_config([system, own], tmp_path / "d")
+    ensure_collector(config)
+    live = Live(config.data / "live.sqlite")
+
+    def states() -> dict[str, str]:
+        return {source.backend: source.state for source in live.sources()}
+
+    try:
+        until(lambda: states().get("here") == "ok" and live.last_beat() is not None, 30)
+        first = live.last_beat()
+        own.write_text("[devices.second")
+        until(lambda: (beat := live.last_beat()) is not None and first is not None and beat.at > first.at + 6, 30)
+        assert states()["here"] == "ok" and "second" not in states()
+        own.write_text('[devices.second]\nadapter = "local"\nevery = "1s"\n')
+        until(lambda: states().get("second") == "ok", 30)
+        again = live.last_beat()
+        assert first is not None and again is not None and again.pid == first.pid
+    finally:
+        beat = live.last_beat()
+        if beat is not None:
+            os.kill(beat.pid, signal.SIGTERM)
 
 
 def test_a_hung_backend_makes_only_its_own_values_old(tmp_path: Path) -> None:
