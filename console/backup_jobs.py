@@ -11,7 +11,7 @@ from typing import Any
 from backends.backups.contract import TellsProgress
 from backends.backups.extraction import ToolEvent
 from backends.contract import Change, Plan
-from backends.errors import BackendError, Invalid
+from backends.errors import BackendError, Busy, Invalid
 from backends.text import amount
 from backends.threads import in_thread
 from console.desk import Desk
@@ -31,6 +31,15 @@ def spec_of(change: Change, plan: Plan, said: Confirmation, ticket: str | None, 
         "backend": change.backend, "verb": change.verb, "target": change.target, "values": dict(change.values), "version": plan.version,
         "label": plan.summary, "typed": said.typed, "reason": reason or said.reason, "approver": approver or said.approver, "ticket": ticket,
     }  # fmt: skip
+
+
+def begin(desk: Desk, spec: Mapping[str, Any]) -> str:
+    """The job's id. Busy when another one makes the same backup already."""
+    same = ("backend", "verb", "target")
+    for already, other in desk.jobs.open_specs().items() if spec["verb"] == "run" else ():
+        if all(other.get(key) == spec[key] for key in same):
+            raise Busy(f"{already} makes this backup already", hint=f"`deskside jobs follow {already}` follows it, `deskside jobs cancel {already}` stops it.")
+    return str(desk.jobs.start("backups", spec, desk.actor))
 
 
 class Listener:

@@ -112,10 +112,10 @@ class Jobs:
         names = sorted((path.name for path in self.folder.glob("*") if (path / "job.json").exists()), reverse=True)
         return [self.show(name) for name in names]
 
-    def at_work(self, key: str) -> set[str]:
-        """What the jobs that run or are starting have under `key` in what they were given."""
+    def open_specs(self) -> dict[str, dict[str, Any]]:
+        """What the jobs that run or are starting were given, by their ids."""
         open_ = [place for place in self.folder.glob("*") if (place / "job.json").exists() and not (place / "result.json").exists()]
-        return {str(_read(place / "job.json").get("spec", {}).get(key, "")) for place in open_ if alive(place) or self._stopped(place) == "starting"}
+        return {place.name: _read(place / "job.json").get("spec", {}) for place in open_ if alive(place) or self._stopped(place) == "starting"}
 
     def _place(self, ident: str) -> Path:
         place = self.folder / ident

@@ -264,7 +264,7 @@ class Restores:
 
     def _begun(self, found: list[RunRow]) -> list[RunRow]:
         """One whose job is there but has not taken hold of it yet is not cut off."""
-        at_work = self._desk.jobs.at_work("run") if any(line.interrupted for line in found) else set()
+        at_work = {str(spec.get("run", "")) for spec in self._desk.jobs.open_specs().values()} if any(line.interrupted for line in found) else set()
         return [replace(line, interrupted=False, alive=True, text="", can=("cancel",)) if line.interrupted and line.run in at_work else line for line in found]
 
     async def _beside(self, work: Callable[..., Any], *given: Any) -> bool:

@@ -12,7 +12,7 @@ from backends.contract import Change, Plan, Ref
 from backends.text import clean
 from backends.threads import in_thread
 from console.ages import local
-from console.backup_jobs import spec_of
+from console.backup_jobs import begin, spec_of
 from console.perform import Confirmation, perform
 from screens.confirming import confirm_on
 from screens.restore_flow import ticket_in_view
@@ -174,7 +174,7 @@ class BackupVerbs:
     async def _begin(self, change: Change, plan: Plan, said: Confirmation) -> None:
         screen = self._screen
         ticket = ticket_in_view(screen) or None
-        ident = await in_thread(5.0, lambda: screen.desk.jobs.start("backups", spec_of(change, plan, said, ticket, said.reason, ""), screen.desk.actor))
+        ident = await in_thread(5.0, lambda: begin(screen.desk, spec_of(change, plan, said, ticket, said.reason, "")))
         self._started(ident, plan.summary)
 
     def _started(self, ident: str, what: str) -> None:

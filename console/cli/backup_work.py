@@ -11,7 +11,7 @@ from backends.backups.contract import HoldsSnapshots, RunsBackups
 from backends.contract import Change
 from backends.errors import BackendError, Invalid, NotFound, Refused, Unsupported
 from backends.text import clean
-from console.backup_jobs import spec_of
+from console.backup_jobs import begin, spec_of
 from console.cli.backup_choice import backend_of, can, with_snapshot
 from console.cli.options import write_options
 from console.cli.output import Output
@@ -139,7 +139,7 @@ async def start(desk: Desk, args: argparse.Namespace, out: Output, change: Chang
     if said is None:
         out.warn("Left; nothing was done.")
         return 1
-    ident = desk.jobs.start("backups", spec_of(change, plan, said, ticket, args.reason, args.approver), desk.actor)
+    ident = begin(desk, spec_of(change, plan, said, ticket, args.reason, args.approver))
     if args.detach:
         out.record("job", {"id": ident, "summary": plan.summary})
         return 0

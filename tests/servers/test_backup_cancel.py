@@ -111,7 +111,7 @@ def _all() -> object:
 
 @pytest.mark.parametrize("place", newest("restic", "borg"), indirect=True)
 def test_a_running_backup_is_cancelled_by_another_process(place: Place) -> None:
-    """`deskside jobs cancel`: the job says so, the tool is gone, no lock stays, and the next backup runs."""
+    """The same backup is not begun twice. `deskside jobs cancel`: the job says so, the tool is gone, no lock stays, and the next backup runs."""
     (place.path / "pass").write_text(PASSWORD + "\n")
     (place.path / "pass").chmod(0o600)
     (place.path / "c.toml").write_text(
@@ -126,6 +126,7 @@ def test_a_running_backup_is_cancelled_by_another_process(place: Place) -> None:
         return dict(json.loads(done.stdout.splitlines()[0])) if done.stdout else {"error": done.stderr}
 
     deskside("backups", "run", "whole", "--yes", "--detach")
+    assert "makes this backup already" in str(deskside("backups", "run", "whole", "--yes", "--detach"))
     (job,) = (place.path / "data/jobs").iterdir()
     until = time.monotonic() + 40
     while not (running(place) and done_of(job) > 1_000_000):
