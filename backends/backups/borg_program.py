@@ -31,7 +31,7 @@ def borg_capabilities(version: tuple[int, ...]) -> Capabilities:
     has |= {"safe-parents"} if version[:3] >= (1, 4, 5) else set()
     missing = [*([] if "exit-codes" in has else ["exit codes that say what failed (from borg 1.4 on)"])]
     missing += [*([] if "safe-parents" in has else ["refusing symbolic links among the parents of what is extracted (from borg 1.4.5 on)"])]
-    missing += ["one folder of an archive without reading all of its metadata", "checking a share of the data", "resuming an extraction"]
+    missing += ["one folder of an archive without reading all of its metadata", "checking a share of the data"]
     return Capabilities(version, frozenset(has), tuple(missing))
 
 
