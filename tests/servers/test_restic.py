@@ -133,7 +133,7 @@ async def test_a_damaged_snapshot_is_listed(program: Program, repository: Path, 
     backend = await opened(tmp_path, program=program.path)
     listed = (await backend.snapshots(SnapshotQuery())).items
     assert [snapshot.readable for snapshot in listed] == [True, False] or sorted(snapshot.readable for snapshot in listed) == [False, True]
-    assert (await backend.backups(BackupQuery())).note == "1 snapshots can't be read"
+    assert (await backend.backups(BackupQuery())).note == "1 snapshot can't be read"
 
 
 @needs_restic

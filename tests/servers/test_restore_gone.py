@@ -48,7 +48,7 @@ class Line(Bench):
         for number in range(FILES):
             (self.share / "sub" / f"f{number}").write_text("live")
         self.live = look(self.share)
-        self.port, self.keys, self.slow = free_port(8230, 8249), place / "keys", place / "slow"
+        self.port, self.keys, self.slow = free_port(), place / "keys", place / "slow"
         self.keys.mkdir()
         self.events: list[RestoreEvent] = []
         self._server = contextlib.ExitStack()
