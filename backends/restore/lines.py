@@ -25,12 +25,11 @@ def print_of(told: os.stat_result) -> Print:
 
 def is_same(told: os.stat_result | None, known: Print, moved: bool = False) -> bool:
     """Whether the file is still as it was. `moved`: we renamed that inode ourselves, which sets its ctime."""
-    if told is None:
+    if told is None or told.st_ino != known[0] or told.st_mode != known[1] or told.st_uid != known[5] or told.st_gid != known[6]:
         return False
-    now = print_of(told)
-    if stat.S_ISDIR(now[1]):  # a folder's size and times change with what is in it
-        return (now[0], now[1], now[5:]) == (known[0], known[1], tuple(known[5:]))
-    return now[:4] == tuple(known[:4]) and now[5:] == tuple(known[5:]) and (moved or now[4] == known[4])
+    if stat.S_ISDIR(told.st_mode):  # a folder's size and times change with what is in it
+        return True
+    return told.st_size == known[2] and told.st_mtime_ns == known[3] and (moved or told.st_ctime_ns == known[4])
 
 
 @dataclass(slots=True)

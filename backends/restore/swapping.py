@@ -32,7 +32,7 @@ class Swapping:
         self._trees = [Folders(stage.new) for stage in stages]
         self._live = Folders()
         self._moved: set[int] = set()
-        """Inodes we renamed: their ctime is ours."""
+        """Inodes with other names that we renamed: their ctime is ours."""
         self._deeds: dict[str, Callable[[Step, int, bytes], PathOutcome | None]] = {"put": self._put, "replace": self._replace, "remove": self._remove}
         self.outcomes: list[PathOutcome] = []
         self.changed_while: list[Step] = []
@@ -45,9 +45,11 @@ class Swapping:
 
     def all(self, steps: Sequence[Step], progress: Callable[[int, int], None]) -> None:
         """In their order; a step that can't be done is said by name and the others go on. Stops between two steps when asked."""
+        into: set[bytes] = set()
         for number, step in enumerate(steps):
             if step.deed == "touched":
                 continue
+            into.add(above(step.path))
             if self._stop.is_set():
                 self.stopped = True
                 continue
@@ -56,7 +58,7 @@ class Swapping:
                 self.outcomes.append(done)
             if number % 256 == 0:
                 progress(number, len(steps))
-        self._moved_folders(steps)
+        self._moved_folders(into)
         self._still_written(steps)
 
     def _one(self, step: Step) -> PathOutcome | None:
@@ -87,13 +89,14 @@ class Swapping:
         self._moves.put_new(here, staged, folder, name)
         return PathOutcome(step.path, "put")
 
-    def _check_staged(self, step: Step, here: int, staged: bytes) -> None:
+    def _check_staged(self, step: Step, here: int, staged: bytes) -> os.stat_result:
         """What was audited, and nothing that came there since."""
         told = inode(here, staged)
         if step.staged is None or told is None or told.st_ino != step.staged[0] or told.st_mode != step.staged[1] or (
             not stat.S_ISDIR(told.st_mode) and (told.st_size, told.st_mtime_ns) != (step.staged[2], step.staged[3])
         ):  # fmt: skip
             raise OSError(errno.ESTALE, "the staged file is not the one that was audited")
+        return told
 
     def _replace(self, step: Step, folder: int, name: bytes) -> PathOutcome | None:
         told = inode(folder, name)
@@ -106,7 +109,8 @@ class Swapping:
         ours = told is not None and (told.st_ino in self._moved or (kept is not None and kept.st_ino == told.st_ino))
         if told is not None and not is_same(told, step.live, ours):
             return PathOutcome(step.path, "conflict", "was changed since the preview: left as it is")
-        self._check_staged(step, here, staged)
+        if self._check_staged(step, here, staged).st_nlink > 1:
+            self._moved.add(step.staged[0] if step.staged is not None else 0)
         if told is None:  # the fallback was cut off between its two renames
             os.rename(staged, name, src_dir_fd=here, dst_dir_fd=folder)
         else:
@@ -116,7 +120,8 @@ class Swapping:
     def _looked_after(self, step: Step, here: int, staged: bytes, folder: int, name: bytes) -> PathOutcome:
         """Whether what came out is the file of the preview; if not, it was changed in the very moment, and goes back."""
         out = inode(here, staged)
-        self._moved.update(found[0] for found in (step.live, step.staged) if found is not None)
+        if step.live is not None and (out is None or out.st_nlink > 1):
+            self._moved.add(step.live[0])
         if out is not None and step.live is not None and not is_same(out, step.live, moved=True):
             rename2(here, staged, folder, name, EXCHANGE)
             return PathOutcome(step.path, "conflict", "was changed in this very moment: left as it is")
@@ -146,9 +151,9 @@ class Swapping:
         set_metadata(descriptor, step.wanted or {})
         return PathOutcome(step.path, "folder") if step.kept and _differs(step.kept, step.wanted or {}) else None
 
-    def _moved_folders(self, steps: Sequence[Step]) -> None:
+    def _moved_folders(self, into: set[bytes]) -> None:
         """Whether each folder's path still leads to what was written into (R13: a link planted during the run)."""
-        gone = {path for path in {above(step.path) for step in steps if step.deed != "touched"} if path and not self._live.still(path)}
+        gone = {path for path in into if path and not self._live.still(path)}
         if gone:
             self.outcomes = [
                 PathOutcome(found.path, "conflict", f"{shown(above(found.path))} was moved while files were put into it")

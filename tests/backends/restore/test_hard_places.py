@@ -62,6 +62,18 @@ def test_a_disk_that_fills_up_in_the_fallback_of_the_swap(live: House, faults: t
     assert again.stdout.strip() == "undone" and look(live.share) == old
 
 
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_live_file_with_two_names_is_replaced_under_both(live: House, exchange: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first step changes the inode's ctime: that is ours and no reason to leave the second name."""
+    monkeypatch.setattr(Moves, "probe", classmethod(lambda cls, folder: cls(exchange, exchange)))
+    letter, second = live.share / "letter.txt", live.share / "second name"
+    assert letter.stat().st_ino == second.stat().st_ino
+    old, plan = look(live.share), live.plan()
+    report = live.do(plan)
+    assert report.result == "done" and letter.read_bytes() == second.read_bytes() != b"live letter", report.private
+    assert live.undo(plan).result == "undone" and look(live.share) == old
+
+
 @ROOT_ONLY
 def test_a_target_that_is_mounted_read_only(live: House) -> None:
     """R12: refused before anybody is asked; where it became so since the preview, it fails and nothing is changed."""
