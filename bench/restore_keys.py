@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from bench.terminal import _memory
-from tests.servers import cheap_restic
+from tests.servers.backup_programs import make_restic
 from tests.terminal.conftest import DESKSIDE, environment
 from tests.terminal.harness import Terminal
 
@@ -31,7 +31,7 @@ def _site(place: Path) -> tuple[Path, list[str]]:
         (share / f"f{number:03}").write_bytes(os.urandom(SIZE))
     (place / "secret").write_text("p")
     (place / "secret").chmod(0o600)
-    cheap_restic.repository(place / "repo", "p")
+    make_restic(place / "repo", "p")
     own = {"PATH": os.environ["PATH"], "RESTIC_REPOSITORY": str(place / "repo"), "RESTIC_PASSWORD": "p", "RESTIC_CACHE_DIR": str(place / "own-cache")}
     subprocess.run(["restic", "-q", "backup", "--pack-size", "4", str(share), "--host", os.uname().nodename], env=own, check=True)
     shutil.rmtree(share)

@@ -143,3 +143,9 @@ def test_plain_commands_never_import_textual(command: list[str], tmp_path: Path)
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "DESKSIDE_DATA": str(tmp_path / "data")},
     )  # fmt: skip
     assert "HEAVY []" in done.stderr, done.stderr
+
+
+def test_every_benchmark_can_be_started() -> None:
+    """What they import is there: nothing else runs them."""
+    done = subprocess.run([sys.executable, "-c", "import bench.__main__"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
