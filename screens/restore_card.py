@@ -63,7 +63,7 @@ def _counts(plan: RestorePlan) -> list[Line]:
     if preview.removes:
         pieces.append((f"   {preview.removes:,} REMOVED", "bad"))
     pieces.append((f"   {counts.get('same', 0):,} same", "dim"))
-    pieces.append((f"   {counts.get('type', 0):,} type conflicts", "bad" if counts.get("type") else "dim"))
+    pieces.append((f"   {amount(counts.get('type', 0), 'type conflict')}", "bad" if counts.get("type") else "dim"))
     if counts.get("blocked"):
         pieces.append((f"   {counts['blocked']:,} can't be reached", "bad"))
     return [tuple(pieces)]
