@@ -22,7 +22,7 @@ from backends.backups.selecting import NOT_THERE, batches, checked_selection, em
 from backends.backups.tar_hashes import tar_hashes
 from backends.backups.tools import Tell
 from backends.backups.written import Written
-from backends.errors import AuthFailed, Busy, MissingTool, NotFound, Unreachable, Unsupported
+from backends.errors import AuthFailed, Busy, MissingTool, NotFound, ToolDied, Unreachable, Unsupported
 from backends.text import clean
 
 DAMAGED_AT_MOST = 100
@@ -30,7 +30,7 @@ DAMAGED_AT_MOST = 100
 ASKED_AT_MOST = 20_000
 """Paths that are asked for one by one: each few thousand cost a look through the whole archive."""
 STOPPING = (2, 90, 91, 92)
-HOPELESS = (AuthFailed, Busy, MissingTool, NotFound, Unreachable, Unsupported)
+HOPELESS = (AuthFailed, Busy, MissingTool, NotFound, ToolDied, Unreachable, Unsupported)
 """No single entry is to blame for these."""
 _UNMATCHED = re.compile(r"Include pattern '(.*)' never matched\.", re.DOTALL)
 
@@ -96,8 +96,8 @@ class BorgExtract(BorgReads):
         while True:
             code, errors, last = self._once(snapshot, group, into, said, stop, without, named)
             worst = max(worst, abs(code))
-            if stop.is_set() or code == 0 or self.is_warning(code):
-                return worst
+            if stop.is_set() or code == 0 or self.is_warning(code, errors):
+                return worst if without else abs(code)  # what went wrong once and never again is proven by the audit
             failure = self.failure(code, errors)
             known = bytes(last)
             if abs(code) not in STOPPING or isinstance(failure, HOPELESS):

@@ -116,9 +116,9 @@ class BorgProgram(BackupProgram):
             (path, "--log-json", *words), environment, secrets, frozenset(("BORG_PASSPHRASE_FD",)), cwd, signal.SIGTERM, patient,
         )  # fmt: skip
 
-    def is_warning(self, code: int) -> bool:
+    def is_warning(self, code: int, errors: Sequence[str]) -> bool:
         """Done, but not everything."""
-        return code == 1 or code in WARNINGS
+        return (code == 1 or code in WARNINGS) and not signal_of(code, errors)
 
     def failure(self, code: int, errors: Sequence[str]) -> BackendError:
         """By msgid first, then by exit code, then by words. Unknown ones are failures with their text kept."""
@@ -133,9 +133,23 @@ class BorgProgram(BackupProgram):
             if code in codes or any(ident.startswith(prefixes) for ident in idents if ident) or any(part in said for part in parts):
                 made: BackendError = make(self.location(), last)
                 return made
-        if code < 0 or code > 128:
-            return ToolDied(f"borg was ended by signal {-code if code < 0 else code - 128}", title="borg died", hint="Look at the locks, then try again.")
+        if ended := signal_of(code, errors):
+            return ToolDied(f"borg was ended by signal {ended}", title="borg died", hint="Look at the locks, then try again.")
         return BackendError(f"{self.location()}: {last}", title="borg failed", hint="Run the same by hand to see more.")
+
+
+_ENDED = {
+    "KeyboardInterrupt": signal.SIGINT, "borg.helpers.process.SigInt": signal.SIGINT, "borg.helpers.process.SigTerm": signal.SIGTERM,
+    "borg.helpers.process.SigHup": signal.SIGHUP,
+}  # fmt: skip
+
+
+def signal_of(code: int, errors: Sequence[str]) -> int:
+    """The signal it was ended by, 0 when by none: while it is being loaded or leaves, it dies of an exception, with the exit code 1 or 2 of others."""
+    if code < 0 or code > 128:
+        return -code if code < 0 else code - 128
+    last = errors[-1] if errors and code in (1, 2) else ""
+    return next((int(number) for name, number in _ENDED.items() if last.startswith(name)), 0)
 
 
 _FAILURES: tuple[tuple[tuple[str, ...], tuple[int, ...], tuple[str, ...], Any], ...] = (

@@ -49,9 +49,9 @@ class BorgWork(BorgReads):
         if stop.is_set():
             return Worked("cancelled", "cancelled before it began")
         code, out, said, cancelled, problems = self._work([*words, *scope_words(job), "::" + self.archive_name(job), "--", *job.paths], tell, stop)
-        if cancelled and code != 0 and not self.is_warning(code):  # with an archive the cancel came too late
+        if cancelled and code != 0 and not self.is_warning(code, said.lines):  # with an archive the cancel came too late
             return Worked("cancelled", "cancelled; nothing of it can be restored", errors=tuple(problems[:200]), error_count=len(problems))
-        if code != 0 and not self.is_warning(code):
+        if code != 0 and not self.is_warning(code, said.lines):
             raise self.failure(code, said.lines)
         archive: Mapping[str, Any] = borg_json.document(out).get("archive") or {}
         stats: Mapping[str, Any] = archive.get("stats") or {}

@@ -67,13 +67,13 @@ class BackupProgram(ABC):
         """What an exit code and standard error mean."""
 
     @abstractmethod
-    def is_warning(self, code: int) -> bool:
+    def is_warning(self, code: int, errors: Sequence[str]) -> bool:
         """Done, but not everything."""
 
     def run(self, *words: str | bytes, deadline: float | None = None, limit: int = OUTPUT_LIMIT, warnings: bool = False) -> Ran:
         """Run to the end. Errors of the family for any exit code but 0 (and warnings, where they are allowed)."""
         ran = run_program(self.command(*words), deadline or self.deadline, None, limit)
-        if ran.code != 0 and not ran.cut and not (warnings and self.is_warning(ran.code)):
+        if ran.code != 0 and not ran.cut and not (warnings and self.is_warning(ran.code, ran.errors)):
             raise self.failure(ran.code, ran.errors)
         return ran
 

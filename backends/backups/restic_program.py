@@ -109,7 +109,7 @@ class ResticProgram(BackupProgram):
         path = self._path or find_program(self.program, self.package)
         return Command((path, *self._extra, *words), environment, secrets, patient=patient, first_signal=signal.SIGINT)
 
-    def is_warning(self, code: int) -> bool:
+    def is_warning(self, code: int, errors: Sequence[str]) -> bool:
         """Done, but not everything could be read."""
         return code == 3
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 import pytest
 
+from backends.backups.borg_program import signal_of
 from backends.backups.borg_tool import BorgTool
 from backends.backups.borg_work import _keep_words
 from backends.backups.model import BackupJob
 from backends.backups.program import keep_words, scope_words
 from backends.backups.restic_tool import ResticTool
 from backends.backups.restic_work import WITHIN
-from backends.errors import Invalid
+from backends.errors import Invalid, ToolDied
 
 
 def test_a_retention_as_each_program_takes_it() -> None:
@@ -37,3 +38,14 @@ def test_an_address_is_shown_without_its_password() -> None:
     for tool in (ResticTool({"repository": "rest:https://me:hunter2@host/"}, ""), BorgTool({"repository": "ssh://me:hunter2@host/./r"})):
         assert "hunter2" not in tool.location() and "me:***@host" in tool.location()
         assert not any("hunter2" in str(word) for word in vars(tool).values())
+
+
+@pytest.mark.parametrize(("code", "last", "number"), [
+    (-15, "", 15), (143, "", 15), (1, "borg.helpers.process.SigTerm", 15), (1, "KeyboardInterrupt", 2), (2, "KeyboardInterrupt", 2), (1, "x: permission denied", 0), (2, "", 0), (0, "", 0),
+])  # fmt: skip
+def test_a_borg_that_was_ended_is_no_borg_that_warns(code: int, last: str, number: int) -> None:
+    """Hit while Python loads it, it ends with 1 or 2 and the name of an exception (seen with 1.4.0)."""
+    tool, said = BorgTool({"repository": "/r"}), ["Traceback (most recent call last):", last] if last else []
+    assert signal_of(code, said) == number
+    assert isinstance(tool.failure(code, said), ToolDied) is bool(number)
+    assert tool.is_warning(code, said) is (code == 1 and not number)
