@@ -149,6 +149,9 @@ async def _one_way_out(site: Site, plan: RestorePlan, name: str, phase: str, num
         if phase in BEFORE:
             assert ended == "cancelled" and look(site.share) == site.old, where
             return
+        if ended == "cancelled" and look(site.share) == site.old:  # heard before the first step: there is nothing to take back
+            assert phase == "swap", where
+            return
         if ended == "done":
             assert look(site.share) == site.new, where
     elif phase == "report" and row is None:  # it had noted already how it ended
