@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from backends.backups import borg_json
-from backends.backups.borg_program import complaint, log_line
+from backends.backups.borg_program import complaint, is_note, log_line
 from backends.backups.borg_reads import READ, BorgReads, archive_word, pattern
 from backends.backups.extraction import ExtractCapabilities, Extraction, Heard, Known, ToolError, ToolEvent
 from backends.backups.missing import missing
@@ -218,6 +218,9 @@ class _Said:
             self._tell(ToolEvent("item", self.files, 0, self.bytes, 0, self.last))
         elif item.get("levelname") == "WARNING":
             text = complaint(item)
+            if is_note(item):
+                self._tell(ToolEvent("warning", text=text))
+                return
             if found := _UNMATCHED.fullmatch(str(item.get("message", ""))):
                 self.unmatched.add(b"/" + found[1].encode("utf-8", "surrogateescape").lstrip(b"/"))
                 return

@@ -61,6 +61,11 @@ def complaint(item: Mapping[str, Any]) -> str:
     return clean(words[0] if len(words) == 1 or not words else f"{words[0]} {words[-1]}")[:500] if words else ""
 
 
+def is_note(item: Mapping[str, Any]) -> bool:
+    """borg warns of its own housekeeping (1.4.5: "Replaying segments"): nothing is wrong with what was asked for."""
+    return item.get("levelname") == "WARNING" and item.get("name") in ("borg.repository", "borg.cache")
+
+
 class BorgProgram(BackupProgram):
     """One repository and how borg is called for it."""
 

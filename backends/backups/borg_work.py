@@ -9,7 +9,7 @@ from typing import Any
 
 from backends.backups import borg_json
 from backends.backups.borg_json import HELD
-from backends.backups.borg_program import complaint, log_line
+from backends.backups.borg_program import complaint, is_note, log_line
 from backends.backups.borg_reads import BorgReads, archive_word
 from backends.backups.extraction import ToolEvent
 from backends.backups.model import BackupJob, ForgetGroup, Kept, Lock, Snapshot
@@ -37,7 +37,7 @@ class BorgWork(BorgReads):
                 item = log_line(line)
                 text = complaint(item)
                 if text:
-                    problems.append(text)
+                    problems += [] if is_note(item) else [text]
                     tell(ToolEvent("error" if item.get("levelname") != "WARNING" else "warning", text=text))
                 else:
                     _progress(item, tell)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from backends.backups.borg_program import signal_of
+from backends.backups.borg_program import is_note, signal_of
 from backends.backups.borg_tool import BorgTool
 from backends.backups.borg_work import _keep_words
 from backends.backups.model import BackupJob
@@ -49,3 +49,9 @@ def test_a_borg_that_was_ended_is_no_borg_that_warns(code: int, last: str, numbe
     assert signal_of(code, said) == number
     assert isinstance(tool.failure(code, said), ToolDied) is bool(number)
     assert tool.is_warning(code, said) is (code == 1 and not number)
+
+
+def test_housekeeping_is_no_complaint_of_the_work() -> None:
+    """borg 1.4.5 says this with exit code 0 when it makes its index anew."""
+    said = {"type": "log_message", "message": "Replaying segments. Please wait, this can take a while...", "levelname": "WARNING", "name": "borg.repository"}
+    assert is_note(said) and not is_note({**said, "name": "borg.archiver"}) and not is_note({**said, "levelname": "ERROR"})
