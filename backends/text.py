@@ -63,3 +63,15 @@ def plain(raw: bytes, *, one_line: bool = True, limit: int = LIMIT) -> str:
 def amount(number: int, one: str, many: str = "") -> str:
     """A number with its word: "1 file", "1,204 files", "2 entries"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def size(count: float | None) -> str:
+    """Bytes in binary units with three digits: "0 B", "1.5 KiB", "340 GiB"; "" for None."""
+    if count is None:
+        return ""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(value) < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" or abs(value) >= 99.95 else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} PiB"

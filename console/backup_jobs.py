@@ -12,11 +12,10 @@ from backends.backups.contract import TellsProgress
 from backends.backups.extraction import ToolEvent
 from backends.contract import Change, Plan
 from backends.errors import BackendError, Busy, Invalid
-from backends.text import amount
+from backends.text import amount, size
 from backends.threads import in_thread
 from console.desk import Desk
 from console.perform import Confirmation, Performed, perform
-from console.sizes import size
 
 VERBS = ("run", "check", "forget", "prune")
 LOOK = 0.3

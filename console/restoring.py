@@ -25,11 +25,10 @@ from backends.restore.run_folder import Run
 from backends.restore.runs import drop, interrupted, listed, purge, row
 from backends.restore.runs import undo_until as _undo_until
 from backends.restore.staging import sweep
-from backends.text import amount
+from backends.text import amount, size
 from backends.threads import in_thread
 from console.desk import Desk
 from console.restore_rights import deeds, lacking, own, refuse
-from console.sizes import size
 
 LOOK = 20.0
 PREVIEW_SECONDS = 3600.0

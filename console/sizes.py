@@ -1,18 +1,8 @@
-"""Bytes and rates in words."""
+"""Metrics in words."""
 
 from __future__ import annotations
 
-
-def size(count: float | None) -> str:
-    """Bytes in binary units with three digits: "0 B", "1.5 KiB", "340 GiB"; "" for None."""
-    if count is None:
-        return ""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(value) < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" or abs(value) >= 99.95 else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} PiB"
+from backends.text import size
 
 
 def measured(value: float, unit: str) -> str:

@@ -10,10 +10,9 @@ from backends.backups.model import BackupJob, BackupQuery, BackupRow, BackupRun,
 from backends.contract import Ref
 from backends.errors import BackendError
 from backends.restore.model import Drill
-from backends.text import amount, clean
+from backends.text import amount, clean, size
 from backends.threads import in_thread
 from console.ages import age, allowed, span, stamp
-from console.sizes import size
 from screens.backup_source import PROTECTION_TONE
 from screens.backup_verbs import BackupVerbs, configured_job
 from screens.base import Handler

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from backends.text import size
 from console.ages import age, allowed, last, stamp
 from console.desk import Desk
-from console.sizes import size
 from screens.sources import Source
 from widgets.columns import Column, Row
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backends.backups.model import Diff, Snapshot
-from backends.text import clean
+from backends.text import clean, size
 from console.ages import stamp
-from console.sizes import size
 from screens.paper import PaperScreen
 from widgets.toned import Line
 

@@ -13,10 +13,10 @@ from textual.app import ComposeResult
 
 from backends.backups.model import LiveCount, LiveDifference, Snapshot
 from backends.errors import BackendError
+from backends.text import size
 from backends.threads import in_thread
 from console.ages import stamp
 from console.live_text import read_live, text_difference
-from console.sizes import size
 from screens.base import ConsoleScreen, Handler
 from screens.moves import move_handlers
 from screens.paper import PaperScreen

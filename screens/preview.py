@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backends.backups.model import Content
-from backends.text import clean
-from console.sizes import size
+from backends.text import clean, size
 from screens.paper import PaperScreen
 from screens.path_words import path_words
 from widgets.toned import Line

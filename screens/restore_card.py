@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from backends.restore.model import POLICIES, SPARE, STATUS_ORDER, Preview, PreviewItem, RestorePlan
-from backends.text import amount
+from backends.text import amount, size
 from console.ages import span, stamp
 from console.restoring import where
-from console.sizes import size
 from screens.path_words import path_words
 from screens.restore_flow import old
 from widgets.toned import Line, fit

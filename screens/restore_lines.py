@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backends.restore.model import RestoreEvent, RestorePlan, RestoreReport, RunRow
-from backends.text import amount, clean
+from backends.text import amount, clean, size
 from console.ages import age, local, span, stamp
-from console.sizes import size
 from screens.path_words import path_words
 from widgets.toned import Line, fit
 from widgets.wrap import fields, heading, prose

@@ -13,10 +13,9 @@ from textual.app import ComposeResult
 from backends.backups.model import Entry, Found, Snapshot
 from backends.contract import Ref
 from backends.errors import BackendError
-from backends.text import amount
+from backends.text import amount, size
 from console.actions import Action
 from console.ages import stamp
-from console.sizes import size
 from screens.base import ConsoleScreen, Handler
 from screens.jumps import jump_from
 from screens.moves import mark_handlers, move_handlers

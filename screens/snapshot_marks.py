@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backends.backups.contract import CountsFiles
 from backends.backups.model import Entry, Tally
 from backends.errors import BackendError
-from console.sizes import size
+from backends.text import size
 from screens.snapshot_work import meanwhile
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 
 from backends.backups.model import Found, Snapshot
 from backends.contract import Ref
+from backends.text import size
 from console.actions import Action
 from console.ages import age, stamp
-from console.sizes import size
 from screens.base import ConsoleScreen, Handler
 from screens.moves import move_handlers
 from screens.path_words import path_words

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.devices.model import Fact, Metric
-from backends.text import clean
+from backends.text import clean, size
 
 PSEUDO = {"tmpfs", "devtmpfs", "overlay", "squashfs", "proc", "sysfs", "cgroup", "cgroup2", "nsfs", "tracefs", "ramfs", "autofs"}
 SYSTEMCTL_SECONDS = 3.0
@@ -36,14 +36,6 @@ class Reading:
         """One thing worth knowing."""
         if value:
             self.facts.append(Fact(group, name, clean(value)))
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
 
 
 class Machine:
@@ -81,12 +73,12 @@ class Machine:
 
     def _memory(self, psutil: Any, reading: Reading) -> None:
         memory, swap = psutil.virtual_memory(), psutil.swap_memory()
-        reading.add("Memory", "memory", memory.percent, "%", f"{_size(memory.total - memory.available)} of {_size(memory.total)} used")
+        reading.add("Memory", "memory", memory.percent, "%", f"{size(memory.total - memory.available)} of {size(memory.total)} used")
         if swap.total:
-            reading.add("Swap", "swap", swap.percent, "%", f"{_size(swap.used)} of {_size(swap.total)} used")
-        reading.fact("Memory", "Total", _size(memory.total))
-        reading.fact("Memory", "Available", _size(memory.available))
-        reading.fact("Memory", "Swap", _size(swap.total) if swap.total else "none")
+            reading.add("Swap", "swap", swap.percent, "%", f"{size(swap.used)} of {size(swap.total)} used")
+        reading.fact("Memory", "Total", size(memory.total))
+        reading.fact("Memory", "Available", size(memory.available))
+        reading.fact("Memory", "Swap", size(swap.total) if swap.total else "none")
 
     def _disks(self, psutil: Any, reading: Reading) -> None:
         seen: set[str] = set()
@@ -103,7 +95,7 @@ class Machine:
                 continue
             seen.add(device)
             name = clean(place)
-            reading.add(f"Disk {name}", f"disk {name}", usage.percent, "%", f"{_size(usage.free)} free of {_size(usage.total)}")
+            reading.add(f"Disk {name}", f"disk {name}", usage.percent, "%", f"{size(usage.free)} free of {size(usage.total)}")
             if nodes.f_files:
                 share = 100 * (nodes.f_files - nodes.f_ffree) / nodes.f_files
                 reading.add(f"Inodes {name}", f"inodes {name}", share, "%", f"{nodes.f_ffree:,} free")
@@ -120,7 +112,7 @@ class Machine:
             reading.fact(
                 "Network",
                 label,
-                f"{'up' if up and up.isup else 'down'}, {_size(found.bytes_recv)} in, {_size(found.bytes_sent)} out since the start",
+                f"{'up' if up and up.isup else 'down'}, {size(found.bytes_recv)} in, {size(found.bytes_sent)} out since the start",
             )
             if before is not None and name in before[1] and at > before[0]:
                 old, span = before[1][name], at - before[0]
@@ -152,8 +144,8 @@ class Machine:
             if info["memory_info"] is not None:
                 found.append((info["memory_info"].rss, clean(info["name"] or "?"), process.pid))
         reading.add("Processes", "processes", len(found), "", f"{len(found)} processes")
-        for size, name, pid in sorted(found, reverse=True)[:TOP]:
-            reading.fact("Biggest processes", name, f"{_size(size)}, pid {pid}")
+        for taken, name, pid in sorted(found, reverse=True)[:TOP]:
+            reading.fact("Biggest processes", name, f"{size(taken)}, pid {pid}")
 
     def _system(self, psutil: Any, reading: Reading) -> None:
         reading.add("Uptime", "uptime", time.time() - psutil.boot_time(), "s")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from backends.errors import AuthFailed, BackendError, Busy, MissingTool, NoSpace, RateLimited, ToolDied, Unreachable
 from backends.restore.folders import LIST, Blocked, Folders, shown
 from backends.restore.staging import Stage
+from backends.text import size
 
 WORDS: tuple[tuple[type[BackendError], str], ...] = (
     (Unreachable, "the repository could not be reached"), (Busy, "the repository was locked"), (RateLimited, "the repository asked for fewer requests"),
@@ -53,6 +54,4 @@ def kept_until(days: float) -> datetime:
 
 def kept_words(stages: Sequence[Stage], until: datetime) -> str:
     """How much is kept where, and until when."""
-    size = sum(held(stage) for stage in stages)
-    words = f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.0f} kB"
-    return f"{words} are kept until {until:%Y-%m-%d %H:%M} UTC in {', '.join(shown(stage.path) for stage in stages)}"
+    return f"{size(sum(held(stage) for stage in stages))} are kept until {until:%Y-%m-%d %H:%M} UTC in {', '.join(shown(stage.path) for stage in stages)}"

@@ -11,7 +11,7 @@ from typing import Any
 from backends.backups.contract import ComparesLive, FindsVersions, ListsRuns, ManagesLocks, ReadsFiles, RunsBackups
 from backends.backups.model import BackupQuery, Entry, LiveDifference, RunQuery, Snapshot, SnapshotQuery
 from backends.errors import BackendError, Invalid, Unsupported
-from backends.text import clean
+from backends.text import clean, size
 from console.ages import last
 from console.cli import restores
 from console.cli.backup_choice import can, with_snapshot
@@ -19,7 +19,6 @@ from console.cli.backup_work import add_work
 from console.cli.options import read_options
 from console.cli.output import Output
 from console.desk import Desk
-from console.sizes import size
 
 
 def add_verbs(verbs: Any) -> None:

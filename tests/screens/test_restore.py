@@ -221,12 +221,17 @@ async def test_one_that_was_killed_is_said_at_the_start_and_resumed(site: Site) 
         await until(pilot, lambda: "1 restore was cut off" in shown(other))
         await pilot.press(*":restores", "enter")
         await until(pilot, lambda: "INTERRUPTED" in shown(other) and "resume, discard" in shown(other))
-        await pilot.press("e")
-        await until(pilot, lambda: "enter does it" in shown(other))
-        await pilot.press("enter")
-        await until(pilot, lambda: "It is over: done" in shown(other), 60)
+        await goes_on(other, pilot)
     await again.close()
     assert site.letter.read_text() == "as it was later"
+
+
+async def goes_on(app: ConsoleApp, pilot: Pilot[int]) -> None:
+    """`e` on the one in the list, to its end."""
+    await pilot.press("e")
+    await until(pilot, lambda: "enter does it" in shown(app))
+    await pilot.press("enter")
+    await until(pilot, lambda: "It is over: done" in shown(app), 60)
 
 
 async def test_one_that_stopped_says_why_and_goes_on(site: Site) -> None:
@@ -251,10 +256,7 @@ async def test_one_that_stopped_says_why_and_goes_on(site: Site) -> None:
         site.cut.unlink()
         await pilot.press(*":restores", "enter")
         await until(pilot, lambda: "STOPPED" in shown(other))
-        await pilot.press("e")
-        await until(pilot, lambda: "enter does it" in shown(other))
-        await pilot.press("enter")
-        await until(pilot, lambda: "It is over: done" in shown(other), 60)
+        await goes_on(other, pilot)
     await again.close()
     assert site.letter.read_text() == "as it was later"
 

@@ -210,7 +210,7 @@ def test_stopped_gone_on_with_and_given_up(site: Site) -> None:
     (staging,) = site.share.parent.glob(".deskside-restore-*")
     run = site.newest()
     for text in (said, site.run("backups", "restores", run), site.run("tickets", "show", ticket)):
-        assert "the repository could not be reached" in text and "2.0 MB are kept until" in " ".join(text.split()) and staging.name in text, text
+        assert "the repository could not be reached" in text and "1.9 MiB are kept until" in " ".join(text.split()) and staging.name in text, text
     assert f"restores {run} --resume` goes on" in said and "PUBLIC root replied" not in site.run("tickets", "show", ticket)
     line = site.json("backups", "restores")["items"][0]
     assert (line["state"], line["can"]) == ("stopped", ["resume", "discard"]) and (site.share / "letter.txt").read_text() == "spoiled"

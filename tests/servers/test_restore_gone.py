@@ -246,7 +246,7 @@ async def test_a_full_disk_is_made_larger(tmp_path: Path, program: Program) -> N
         assert told.state == "stopped" and "there was no room left" in told.text and (small / "live").read_text() == "live" and not (small / "out").exists()
         assert len(stagings) == 1
         for path in stagings:
-            assert "MB are kept until" in told.text and str(path) in told.text and str(path) in caught.value.hint
+            assert "MiB are kept until" in told.text and str(path) in told.text and str(path) in caught.value.hint
         subprocess.run(["mount", "-o", "remount,size=60m", str(small)], check=True)
         report = bench.do(plan)
         assert report.result == "done" and report.audited and look(small / "out" / "share") == look(share), report.private

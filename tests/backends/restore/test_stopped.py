@@ -82,7 +82,7 @@ def test_what_can_be_mended_is_kept_and_gone_on_with(going: House, error: Backen
     assert (told.state, told.interrupted, told.can) == ("stopped", True, ("resume", "discard")) and error.text in told.text
     assert report is not None and report.result == "stopped" and "not restored yet" in report.public and not report.audited
     for words in (told.text, report.private, raised.hint):
-        assert str(staging) in words and "kB are kept until" in words, words
+        assert str(staging) in words and "KiB are kept until" in words, words
     assert f"restores {plan.run} --resume" in raised.hint
     before = staging.stat().st_ino
     assert purge(going.setting) == [] and going.hidden() == [staging], "it has its time"
